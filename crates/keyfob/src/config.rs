@@ -1,0 +1,181 @@
+//! Settings: `keyfob.toml`, `KEYFOB_…` variables and flags, in rising order of precedence, parsed once into valid values.
+//! Unknown keys are refused with line and column. Nothing later re-checks what this file accepted.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keyfob_core::password::Cost;
+use keyfob_core::refusal::Profile;
+use keyfob_core::signing_key::Algorithm;
+use keyfob_core::throttle::Limits;
+
+/// Everything an operator can set. Built by [`crate::cli`], or by `Settings::default()` in tests.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Data directory (`./keyfob-data`).
+    pub data: PathBuf,
+    /// Where clients connect (`127.0.0.1:8080`).
+    pub listen: SocketAddr,
+    /// Where operators and proxies connect (`127.0.0.1:8081`): checks, health, metrics.
+    pub internal_listen: SocketAddr,
+    /// Issuer, resource and default audience: an origin. `None`: the stored one, else the listen address.
+    pub public_url: Option<String>,
+    /// The prefix of keyfob's own endpoints (`/auth`), without a trailing slash.
+    pub prefix: String,
+    /// The policy file to import, if any.
+    pub policy: Option<PathBuf>,
+    /// How refusals map to status codes.
+    pub refusals: Profile,
+    /// The `realm` of challenges (`keyfob`).
+    pub realm: String,
+    /// The API behind, if this keyfob is a gateway.
+    pub upstream: Option<Upstream>,
+    /// How clients' connections are protected.
+    pub tls: Tls,
+    /// Proxies whose `X-Forwarded-For` names the client. Empty: trust nobody.
+    pub trusted_proxies: Vec<Network>,
+    /// Origins that may call keyfob's own endpoints from a browser. Exact.
+    pub cors_origins: Vec<String>,
+    /// Life of an access token (15 min; 1 s to 60 min).
+    pub access_life: Duration,
+    /// Allowed clock difference (30 s; 0 to 60 s).
+    pub leeway: Duration,
+    /// The algorithm of new signing keys.
+    pub signing_algorithm: Algorithm,
+    /// Fewest code points of a new password (15; 8 to 64).
+    pub password_min: usize,
+    /// Argon2id cost of new hashes.
+    pub password_cost: Cost,
+    /// Hashing threads; 0 means one for each core.
+    pub hash_threads: usize,
+    /// Sign-ins that may wait for a hashing thread; beyond it 429 (64).
+    pub hash_queue: usize,
+    /// Sign-in limits.
+    pub throttle: Limits,
+    /// Sessions, users and tokens the cache may hold, each (1,000,000).
+    pub cache_entries: usize,
+    /// Limits of connections and messages.
+    pub limits: HttpLimits,
+    /// How long open requests may take after SIGTERM (30 s).
+    pub drain: Duration,
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+    /// A tracing filter such as `info` or `keyfob=debug`.
+    pub log_level: String,
+}
+
+/// The API behind the gateway.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// `http://` or `https://` origin, without a path.
+    pub origin: http::Uri,
+    /// PEM file of certificate authorities to trust for `https://`, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Send the client's `Host` on (true), or the upstream's own authority (false).
+    pub preserve_host: bool,
+    /// To connect (2 s).
+    pub connect_timeout: Duration,
+    /// Until response headers (60 s).
+    pub response_timeout: Duration,
+}
+
+/// How clients' connections are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Plaintext, on loopback only.
+    Loopback,
+    /// Plaintext off loopback is allowed: the configuration says TLS ends in front of keyfob.
+    TerminatedUpstream,
+    /// rustls with this certificate chain and key.
+    Files {
+        /// PEM certificate chain.
+        certificate: PathBuf,
+        /// PEM private key.
+        key: PathBuf,
+    },
+}
+
+/// An address range in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address.
+    pub address: std::net::IpAddr,
+    /// Leading bits that count.
+    pub prefix_length: u8,
+}
+
+/// Limits of connections and messages. Every one is there so that no client can make keyfob hold on for ever.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// Open client connections (10,000).
+    pub connections: usize,
+    /// Bytes of a request head (16 KiB).
+    pub head_bytes: usize,
+    /// To send a request head (10 s).
+    pub head_timeout: Duration,
+    /// Between requests of a connection (75 s).
+    pub idle_timeout: Duration,
+    /// Bytes of a body to keyfob's own endpoints (64 KiB).
+    pub own_body_bytes: usize,
+    /// Bytes of a body to the API (none by default).
+    pub upstream_body_bytes: Option<u64>,
+    /// Between two pieces of a streamed body (60 s).
+    pub body_idle_timeout: Duration,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("keyfob-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            public_url: None,
+            prefix: "/auth".to_owned(),
+            policy: None,
+            refusals: Profile::default(),
+            realm: "keyfob".to_owned(),
+            upstream: None,
+            tls: Tls::Loopback,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            access_life: Duration::from_secs(15 * 60),
+            leeway: Duration::from_secs(30),
+            signing_algorithm: Algorithm::default(),
+            password_min: keyfob_core::password::CODE_POINTS_MIN,
+            password_cost: Cost::default(),
+            hash_threads: 0,
+            hash_queue: 64,
+            throttle: Limits::default(),
+            cache_entries: 1_000_000,
+            limits: HttpLimits::default(),
+            drain: Duration::from_secs(30),
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head_bytes: 16 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            own_body_bytes: 64 * 1024,
+            upstream_body_bytes: None,
+            body_idle_timeout: Duration::from_secs(60),
+        }
+    }
+}

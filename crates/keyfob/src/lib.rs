@@ -1,0 +1,4 @@
+//! keyfob, the program: `cli` -> `serve` -> `http` | `gateway` -> `app`.
+
+pub mod body;
+pub mod config;

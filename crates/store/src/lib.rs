@@ -1,0 +1,129 @@
+//! keyfob-store remembers. One [`Store`] method is one intention is one transaction; it is durable when the future
+//! returns `Ok`. Knows no HTTP, makes no decision, reads no clock: `now` and randomness come in as arguments.
+//!
+//! Every change to a fact that a cache may hold raises the revision as the last statement of its transaction and
+//! appends what to forget to the feed. New facts (a session, a user) raise nothing: a cache miss finds them.
+
+mod error;
+mod record;
+pub mod root_key;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use keyfob_core::change::{Change, Revision};
+use keyfob_core::id::{Incarnation, SessionId, UserId};
+use keyfob_core::session::{Session, SessionListing};
+use keyfob_core::signing_key::SigningKey;
+use keyfob_core::time::Timestamp;
+use keyfob_core::user::{User, Username};
+use tokio::sync::watch;
+
+pub use error::StoreError;
+pub use record::*;
+
+/// The result of every store method: "could not tell" is the only error.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The facts of one keyfob installation.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// This life of the store; carried in every token.
+    fn incarnation(&self) -> Incarnation;
+
+    /// The newest committed revision of this process's store, as a doorbell: losing a beat costs latency, not truth.
+    fn doorbell(&self) -> watch::Receiver<Revision>;
+
+    /// The changes after `applied`, in order, at most 1,000; empty if there is none.
+    async fn changes_since(&self, applied: Revision) -> Result<Vec<Change>>;
+
+    /// The newest revision, read from the store.
+    async fn revision(&self) -> Result<Revision>;
+
+    // Guarding.
+
+    /// One session, ended or not.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>>;
+
+    /// One user.
+    async fn user(&self, id: UserId) -> Result<Option<User>>;
+
+    // Signing in.
+
+    /// Reserve one attempt for an account and an address before the password is hashed, and read the account in the
+    /// same transaction. An unknown account costs the same reads and writes as a known one.
+    async fn reserve_attempt(&self, attempt: &Attempt) -> Result<Reservation>;
+
+    /// Settle a reservation as failed, with its audit row. The same writes whoever the account was.
+    async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()>;
+
+    /// Settle a reservation as right, and start the session: one transaction with its audit row, and the new hash if
+    /// there is one. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
+    async fn record_login(&self, login: &Login) -> Result<Saved>;
+
+    // Users.
+
+    /// The user of that name, with the stored password hash's `auth_version`.
+    async fn user_by_name(&self, name: &Username) -> Result<Option<User>>;
+
+    /// Up to 1,000 users whose names come after `after`, in order of name.
+    async fn users(&self, after: Option<&Username>) -> Result<Vec<User>>;
+
+    /// Make a user. [`Made::Exists`] if the name is taken.
+    async fn create_user(&self, user: &NewUser, by: &Audit) -> Result<Made>;
+
+    /// Replace a user's roles. Raises the revision.
+    async fn set_roles(&self, id: UserId, roles: &[keyfob_core::user::RoleName], by: &Audit) -> Result<Changed>;
+
+    /// Enable or disable a user; disabling ends its sessions, enabling clears its throttle. Raises the revision.
+    async fn set_status(&self, id: UserId, status: keyfob_core::user::Status, by: &Audit) -> Result<Changed>;
+
+    /// Replace the password hash and end the sessions that `change` names; clears the throttle. Raises the revision.
+    async fn set_password(&self, change: &PasswordChange, by: &Audit) -> Result<Changed>;
+
+    /// Delete a user with its sessions. The audit rows stay. Raises the revision.
+    async fn delete_user(&self, id: UserId, by: &Audit) -> Result<Changed>;
+
+    // Sessions.
+
+    /// The live sessions of a user at `now`, newest first, at most 1,000.
+    async fn sessions_of(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionListing>>;
+
+    /// End one session, if it is live and, where `owner` is given, is that user's. Raises the revision.
+    async fn end_session(&self, id: SessionId, owner: Option<UserId>, by: &Audit) -> Result<Changed>;
+
+    /// End all sessions of a user, but `except`. Raises the revision.
+    async fn end_sessions(&self, user: UserId, except: Option<SessionId>, by: &Audit) -> Result<Changed>;
+
+    // The installation.
+
+    /// The origin this store was first started with, if any.
+    async fn public_url(&self) -> Result<Option<String>>;
+
+    /// Keep the origin.
+    async fn set_public_url(&self, url: &str, by: &Audit) -> Result<()>;
+
+    /// All signing keys, newest first, unwrapped by the root key.
+    async fn signing_keys(&self) -> Result<Vec<StoredKey>>;
+
+    /// Add a signing key. Raises the revision.
+    async fn add_signing_key(&self, key: &SigningKey, by: &Audit) -> Result<Revision>;
+
+    /// The policy in force, if one was ever imported.
+    async fn policy(&self) -> Result<Option<StoredPolicy>>;
+
+    /// Put a policy in force, if its text differs from the one in force. Raises the revision when it does.
+    async fn set_policy(&self, text: &str, by: &Audit) -> Result<Changed>;
+
+    /// The newest audit rows, newest first, at most `limit` (1 to 1,000).
+    async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>>;
+
+    /// Remove what nothing can need any more: sessions, attempts and feed rows that ended before `before`; at most
+    /// 10,000 rows a call. Returns how many went.
+    async fn sweep(&self, before: Timestamp) -> Result<u64>;
+
+    /// Verify the database file: `Ok(())` or [`StoreError::Corrupt`].
+    async fn check(&self) -> Result<()>;
+
+    /// Row counts for `doctor` and metrics.
+    async fn counts(&self) -> Result<Counts>;
+}

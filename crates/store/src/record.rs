@@ -1,0 +1,208 @@
+//! What goes into and comes out of a store: plain values, no behaviour.
+
+use std::time::Duration;
+
+use keyfob_core::change::Revision;
+use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::password::PasswordHash;
+use keyfob_core::session::Session;
+use keyfob_core::signing_key::{Algorithm, SigningKey};
+use keyfob_core::throttle::Limits;
+use keyfob_core::time::Timestamp;
+use keyfob_core::user::{RoleName, User, Username};
+
+/// One sign-in attempt, before its password is hashed.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The random id of the reservation.
+    pub id: [u8; 16],
+    /// SHA-256 of the canonical username (or of the raw text where it is no username).
+    pub account: [u8; 32],
+    /// SHA-256 of the client's address (IPv4, or IPv6 /64).
+    pub address: [u8; 32],
+    /// The account to read, where the name is a username at all.
+    pub username: Option<Username>,
+    /// Now.
+    pub at: Timestamp,
+    /// The limits in force.
+    pub limits: Limits,
+}
+
+/// The answer of a reservation.
+#[derive(Debug)]
+pub enum Reservation {
+    /// Reserved. The account, if there is one, with its password hash.
+    Reserved(Option<Account>),
+    /// Pending attempts could use up the budget: nothing was written; try again when one has settled.
+    Wait,
+    /// Over the limit: nothing was written.
+    Refused {
+        /// How long until the next attempt may proceed.
+        retry_after: Duration,
+    },
+}
+
+/// A user with its password hash.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// Its stored password.
+    pub password: PasswordHash,
+}
+
+/// A reservation settled as failed.
+#[derive(Clone, Debug)]
+pub struct FailedAttempt {
+    /// The reservation.
+    pub attempt: [u8; 16],
+    /// Its account digest.
+    pub account: [u8; 32],
+    /// Its address digest.
+    pub address: [u8; 32],
+    /// The audit row. Its detail is the same text whether the account exists or not.
+    pub audit: Audit,
+}
+
+/// A reservation settled as right.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The reservation.
+    pub attempt: [u8; 16],
+    /// Its account digest.
+    pub account: [u8; 32],
+    /// Its address digest.
+    pub address: [u8; 32],
+    /// The session to start.
+    pub session: Session,
+    /// See [`keyfob_core::session::SessionListing::client_name`].
+    pub client_name: String,
+    /// See [`keyfob_core::session::SessionListing::address`].
+    pub coarse_address: String,
+    /// The `auth_version` that was judged.
+    pub auth_version: u64,
+    /// A dearer hash of the same password, if the stored one was too cheap. Does not raise the `auth_version`.
+    pub rehash: Option<PasswordHash>,
+    /// The audit row.
+    pub audit: Audit,
+}
+
+/// Whether a save took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// It did.
+    Saved,
+    /// What it was judged on had changed: nothing was saved, and the reservation counts as failed.
+    Stale,
+}
+
+/// A user to make.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Its facts.
+    pub user: User,
+    /// Its password.
+    pub password: PasswordHash,
+}
+
+/// Whether a user was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It was.
+    Made,
+    /// The name is taken; nothing was written.
+    Exists,
+}
+
+/// Whether a change took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It did, at this revision: acknowledge when it is applied.
+    At(Revision),
+    /// There was nothing to change: it was so already. Acknowledge when this revision (the newest) is applied.
+    Already(Revision),
+    /// There is no such user or session.
+    NotFound,
+    /// The `auth_version` it was judged on had moved; nothing was written.
+    Stale,
+}
+
+/// A new password for a user.
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    /// Whose.
+    pub user: UserId,
+    /// The new hash.
+    pub password: PasswordHash,
+    /// Refuse as [`Changed::Stale`] if the user's `auth_version` is not this one any more.
+    pub auth_version: Option<u64>,
+    /// The session that survives (the one that changed the password); all others end.
+    pub keep: Option<SessionId>,
+}
+
+/// Who did what, for the audit row that is written in the same transaction as its change.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// A stable event name, such as `user.disabled`.
+    pub event: &'static str,
+    /// Who: `cli`, or a user id in text.
+    pub actor: String,
+    /// On whom or what: a user id, a session id, a key id.
+    pub subject: String,
+    /// More, as plain text without secrets; user input is escaped by the reader, cut to 512 bytes by the store.
+    pub detail: String,
+}
+
+/// An audit row as read.
+#[derive(Clone, Debug)]
+pub struct AuditRow {
+    /// Its place in the log.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The event.
+    pub event: String,
+    /// Who.
+    pub actor: String,
+    /// On whom or what.
+    pub subject: String,
+    /// More.
+    pub detail: String,
+}
+
+/// A signing key at rest.
+pub struct StoredKey {
+    /// The key, unwrapped.
+    pub key: SigningKey,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// The policy in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPolicy {
+    /// Its number, from 1.
+    pub version: u64,
+    /// The file's text.
+    pub text: String,
+}
+
+/// Row counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Users.
+    pub users: u64,
+    /// Sessions, ended ones included until they are swept.
+    pub sessions: u64,
+    /// Audit rows.
+    pub audit: u64,
+}
+
+/// The roles of a user as one text for stores: space separated.
+pub(crate) fn roles_text(roles: &[RoleName]) -> String {
+    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(" ")
+}

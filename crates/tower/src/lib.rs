@@ -1,0 +1,7 @@
+//! keyfob-tower guards other people's axum and tower services.
+
+pub mod cache;
+pub mod guard;
+pub mod identity;
+pub mod layer;
+pub mod refusal;
