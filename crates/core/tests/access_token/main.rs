@@ -65,7 +65,7 @@ impl Bench {
             session: SessionId::new(issued_at, &[2; 10]),
             token_id: TokenId::new(issued_at, &[3; 10]),
             client_id: "keyfob".into(),
-            scope: Scope::parse("reports:read reports:write").unwrap(),
+            scope: Scope::parse("reports:read reports:write").unwrap().into(),
             issued_at,
             expires_at: Timestamp::from_seconds(NOW + LIFE),
             incarnation: Incarnation([4; 16]),
