@@ -3,7 +3,8 @@
 pub(super) const NO_CREDENTIALS: &str = "Send a bearer token: Authorization: Bearer <token>. Sign in to get one.";
 pub(super) const MALFORMED: &str = "Send exactly one Authorization header of the form: Bearer <token>.";
 pub(super) const INVALID_TOKEN: &str = "The token is not valid or no longer valid. Sign in again or refresh it.";
-pub(super) const INSUFFICIENT: &str = "You are signed in, but not permitted to do this. A new token will not change it.";
+pub(super) const INSUFFICIENT: &str =
+    "You are signed in, but not permitted to do this. A new token will not change it.";
 pub(super) const AMBIGUOUS: &str = "The request path could be read in two ways. Send it in its plain form.";
 pub(super) const NOT_FOUND: &str = "There is nothing here.";
 
