@@ -2,3 +2,10 @@
 
 pub mod body;
 pub mod config;
+pub mod gateway;
+pub mod serve {
+    //! How connections arrive: the accept loop and TLS.
+
+    pub mod listener;
+    pub mod tls;
+}
