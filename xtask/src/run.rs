@@ -72,6 +72,9 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    let arguments = command.get_args().map(|argument| match argument.to_string_lossy() {
+        script if script.contains('\n') => "(script)".to_owned(),
+        word => word.into_owned(),
+    });
     std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ")
 }

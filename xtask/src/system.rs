@@ -27,7 +27,7 @@ const NEEDS: &[Need] = &[
         packages: &["nodejs", "npm"],
         present: || node_is_recent() && succeeds("npm", &["--version"]),
     },
-    Need { name: "nginx", packages: &["nginx-light"], present: nginx_is_there },
+    Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
     Need { name: "curl", packages: &["curl"], present: || succeeds("curl", &["--version"]) },
 ];
 
