@@ -93,7 +93,8 @@ fn every_verb_gets_httpbins_own_answer() {
 #[test]
 fn every_status_code_passes_with_its_own_headers() {
     let front = Front::open();
-    for status in [200, 201, 202, 204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 406, 409, 418, 429, 500, 502, 503]
+    for status in
+        [200, 201, 202, 204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 406, 409, 418, 429, 500, 502, 503]
     {
         front.same(&Request::new("GET", &format!("/status/{status}")));
         front.same(&Request::new("POST", &format!("/status/{status}")).body("x"));
@@ -122,8 +123,8 @@ fn redirects_and_cookies_pass_untouched() {
     }
     let set = front.signed_in(&Request::new("GET", "/cookies/set?one=1&two=2"));
     assert_eq!(set.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")).count(), 2);
-    let sent = front.same(&Request::new("GET", "/cookies").header("Cookie", "one=1; two=2"));
-    assert_eq!(sent.json()["cookies"], serde_json::json!({ "one": "1", "two": "2" }));
+    let echoed = front.same(&Request::new("GET", "/cookies").header("Cookie", "one=1; two=2"));
+    assert_eq!(echoed.json()["cookies"], serde_json::json!({ "one": "1", "two": "2" }));
     let matching = Request::new("GET", "/etag/tag").header("If-None-Match", "\"tag\"");
     assert_eq!(front.same(&matching).status, 304);
     let part = Request::new("GET", "/range/1024").header("Range", "bytes=10-19");

@@ -39,7 +39,15 @@ fn answers_equal_json_servers_own() {
     let api = json_server();
     let house = House::open(&api.origin());
     let token = house.token("ada");
-    for target in ["/posts", "/posts/1", "/posts?author=grace", "/posts/1/comments", "/profile", "/absent", "/posts?_page=1&_limit=1"] {
+    for target in [
+        "/posts",
+        "/posts/1",
+        "/posts?author=grace",
+        "/posts/1/comments",
+        "/profile",
+        "/absent",
+        "/posts?_page=1&_limit=1",
+    ] {
         let request = Request::new("GET", target);
         let told = request.clone().header("X-Forwarded-Host", "api.test").header("X-Forwarded-Proto", "http");
         let direct = ask(api.address, &told.header("X-Forwarded-For", "127.0.0.1"));

@@ -3,8 +3,8 @@
 //! with the value that owns it.
 
 pub mod clock;
-pub mod http;
 pub mod house;
+pub mod http;
 pub mod keyfob;
 pub mod nginx;
 pub mod recorder;

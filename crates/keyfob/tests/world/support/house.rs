@@ -36,6 +36,7 @@ pub struct House {
     // Before the folder: a program ends before its data goes.
     keyfob: Option<Keyfob>,
     arguments: Vec<String>,
+    settings: &'static [(&'static str, &'static str)],
     folder: TempDir,
 }
 
@@ -50,11 +51,16 @@ impl House {
 
     /// keyfob in front of `upstream` under a policy, with nobody in it.
     pub fn empty(upstream: &str, policy: &str) -> Self {
+        Self::with(upstream, policy, &[])
+    }
+
+    /// The same, with `KEYFOB_…` settings.
+    pub fn with(upstream: &str, policy: &str, settings: &'static [(&'static str, &'static str)]) -> Self {
         let folder = TempDir::new().expect("a temporary directory");
         let file = folder.path().join("policy.toml");
         fs::write(&file, policy).expect("a policy file can be written");
         let arguments = ["--upstream", upstream, "--policy", &file.display().to_string()].map(str::to_owned).to_vec();
-        let mut house = Self { keyfob: None, arguments, folder };
+        let mut house = Self { keyfob: None, arguments, settings, folder };
         house.start();
         house
     }
@@ -62,7 +68,7 @@ impl House {
     /// Start the program over the data that is there.
     pub fn start(&mut self) {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        self.keyfob = Some(Keyfob::serve(&self.data(), &arguments));
+        self.keyfob = Some(Keyfob::serve(&self.data(), &arguments, self.settings));
     }
 
     /// Kill the program; the data stays.

@@ -22,18 +22,18 @@ pub struct Keyfob {
 }
 
 impl Keyfob {
-    /// Start on free loopback ports over this data directory, with further arguments.
-    pub fn serve(data: &Path, arguments: &[&str]) -> Self {
-        Self::try_serve(data, arguments).unwrap_or_else(|problem| panic!("keyfob did not start: {problem}"))
+    /// Start on free loopback ports over this data directory, with further arguments and `KEYFOB_…` settings.
+    pub fn serve(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::try_serve(data, arguments, settings).unwrap_or_else(|problem| panic!("keyfob did not start: {problem}"))
     }
 
     /// Start, or say what it wrote before it gave up.
-    pub fn try_serve(data: &Path, arguments: &[&str]) -> Result<Self, String> {
+    pub fn try_serve(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Self, String> {
         let log = data.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
         let mut command = program(data);
         command.args(["serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"]).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let addresses = child.stdout.take().map(addresses);
         match addresses {
@@ -116,10 +116,11 @@ fn addresses(stdout: impl std::io::Read + Send + 'static) -> Result<(SocketAddr,
             let _ = send.send(line);
         }
     });
-    let mut next = |start: &str| {
+    let next = |start: &str| -> Result<SocketAddr, mpsc::RecvTimeoutError> {
         loop {
             let line = lines.recv_timeout(START)?;
-            let address = line.strip_prefix(start).map(|url| url.trim_start_matches("http://").trim_start_matches("https://"));
+            let address =
+                line.strip_prefix(start).map(|url| url.trim_start_matches("http://").trim_start_matches("https://"));
             if let Some(Ok(address)) = address.map(str::parse) {
                 return Ok(address);
             }

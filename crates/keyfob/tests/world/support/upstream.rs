@@ -72,7 +72,16 @@ pub fn httpbin() -> &'static Upstream {
     static HTTPBIN: OnceLock<Upstream> = OnceLock::new();
     HTTPBIN.get_or_init(|| {
         let gunicorn = world().join("venv/bin/gunicorn").display().to_string();
-        Upstream::run(&[&gunicorn, "--bind", "127.0.0.1:0", "--worker-class", "gthread", "--threads", "16", "httpbin:app"])
+        Upstream::run(&[
+            &gunicorn,
+            "--bind",
+            "127.0.0.1:0",
+            "--worker-class",
+            "gthread",
+            "--threads",
+            "16",
+            "httpbin:app",
+        ])
     })
 }
 
