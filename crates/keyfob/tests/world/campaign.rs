@@ -101,7 +101,7 @@ fn replace(path: &PathBuf, value: &Value) {
     fs::write(&draft, text).and_then(|()| fs::rename(&draft, path)).expect("the campaign's folder can be written to");
 }
 
-/// Repeatable numbers: SplitMix64, so that cycle N is the same in every run.
+/// Repeatable numbers: `SplitMix64`, so that cycle N is the same in every run.
 pub struct Dice(u64);
 
 impl Dice {

@@ -23,7 +23,7 @@ pub struct Block {
 /// The policy that the pages' examples live under.
 const POLICY: &str = "docs/example/policy.toml";
 /// Ends what a group of commands has printed; ASCII's record separator, which no command prints.
-const MARK: char = '\u{1e}';
+const MARK: &str = "\u{1e}";
 
 /// The fenced blocks of a page.
 pub fn blocks(page: &str) -> Vec<Block> {
@@ -34,7 +34,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(kind)) => open = Some(Block { kind: kind.trim().to_owned(), text: String::new() }),
             (Some(_), Some("")) => blocks.extend(open.take()),
-            (Some(block), _) => block.text += &format!("{line}\n"),
+            (Some(block), _) => block.text.extend([line, "\n"]),
             (None, None) => {}
         }
     }
@@ -46,7 +46,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
 fn pages() -> Vec<String> {
     let folder = fs::read_dir(root().join("docs")).expect("docs/ can be read");
     let names = folder.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    let pages = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let pages = names.filter(|name| name.ends_with("md")).map(|name| format!("docs/{name}"));
     let mut pages: Vec<String> = pages.chain(["README.md".to_owned()]).collect();
     pages.sort();
     pages
@@ -134,7 +134,7 @@ fn script(text: &str) -> (String, Vec<Vec<String>>) {
     for line in text.lines() {
         if let Some(line) = line.strip_prefix("#=> ") {
             if !open {
-                script += &format!("printf '{MARK}'\n");
+                script.extend(["printf '", MARK, "'\n"]);
                 expected.push(Vec::new());
             }
             open = true;
@@ -143,7 +143,7 @@ fn script(text: &str) -> (String, Vec<Vec<String>>) {
             }
         } else {
             open = false;
-            script += &format!("{line}\n");
+            script.extend([line, "\n"]);
         }
     }
     (script, expected)

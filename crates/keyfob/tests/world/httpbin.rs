@@ -1,4 +1,4 @@
-//! keyfob in front of httpbin (PyPI, under gunicorn), an API that nobody here wrote. A signed-in call gets the very answer
+//! keyfob in front of httpbin (from `PyPI`, under gunicorn), an API that nobody here wrote. A signed-in call gets the very answer
 //! that httpbin gives when asked directly: body byte for byte, and every end-to-end header, with only
 //! `Cache-Control: private` added where httpbin sent none. Everything else gets a refusal that httpbin never hears of.
 

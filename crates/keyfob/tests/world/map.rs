@@ -75,7 +75,7 @@ fn every_link_within_the_documentation_leads_somewhere() {
     let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned(), "ARCHITECTURE.md".to_owned()];
     let docs = fs::read_dir(root().join("docs")).expect("docs/ can be read");
     let names = docs.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    pages.extend(names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")));
+    pages.extend(names.filter(|name| name.ends_with("md")).map(|name| format!("docs/{name}")));
     for page in pages {
         let text = read(&page);
         let here = root().join(&page);

@@ -13,7 +13,7 @@ use super::keyfob::{Keyfob, must};
 /// Everybody's password, unless a test needs another. Long enough, on no list, no part of any name.
 pub const PASSWORD: &str = "seven violet kettles drumming";
 
-/// One role that opens everything, WebSockets under `/ws` included, and one role that opens nothing.
+/// One role that opens everything, `WebSocket`s under `/ws` included, and one role that opens nothing.
 pub const POLICY: &str = r#"
 default = "deny"
 

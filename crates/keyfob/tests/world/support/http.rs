@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// No answer of any test takes longer; a hang is a failure with a name.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request to be written.
 #[derive(Clone, Debug)]
@@ -62,13 +62,13 @@ impl Request {
             head += "Host: api.test\r\n";
         }
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         let bodied = !self.body.is_empty() || ["POST", "PUT", "PATCH"].contains(&self.method.as_str());
         if self.chunked {
             head += "Transfer-Encoding: chunked\r\n";
         } else if bodied && !named("content-length") {
-            head += &format!("Content-Length: {}\r\n", self.body.len());
+            head.extend(["Content-Length: ", &self.body.len().to_string(), "\r\n"]);
         }
         let mut bytes = (head + "\r\n").into_bytes();
         if self.chunked {

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// A start takes milliseconds; a debug build on a busy machine takes longer, and a hang must not look like a start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A running `keyfob serve`; killed when dropped.
 pub struct Keyfob {
@@ -35,21 +35,13 @@ impl Keyfob {
         command.args(["serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"]).args(arguments);
         command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
-        let addresses = child.stdout.take().map(addresses);
-        match addresses {
-            Some(Ok((public, internal))) => Ok(Self { child, log, public, internal }),
-            _ => {
-                // Not yet a value that ends its own child.
-                let _ = child.kill();
-                let status = child.wait().map_err(|error| error.to_string())?;
-                Err(format!("{status}\n{}", fs::read_to_string(&log).unwrap_or_default()))
-            }
+        if let Some(Ok((public, internal))) = child.stdout.take().map(addresses) {
+            return Ok(Self { child, log, public, internal });
         }
-    }
-
-    /// The process.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+        // Not yet a value that ends its own child.
+        let _ = child.kill();
+        let status = child.wait().map_err(|error| error.to_string())?;
+        Err(format!("{status}\n{}", fs::read_to_string(&log).unwrap_or_default()))
     }
 
     /// SIGKILL: no goodbye of any kind.

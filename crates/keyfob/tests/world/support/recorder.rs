@@ -4,15 +4,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
-
-use super::clock;
 
 /// A request that arrived.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// When its head was complete.
-    pub at: Instant,
     /// The method.
     pub method: String,
     /// The request target, byte for byte.
@@ -100,7 +95,7 @@ fn attend(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
                 None => break,
             }
         }
-        let arrival = Arrival { at: clock::now(), method, target, headers };
+        let arrival = Arrival { method, target, headers };
         drain(&mut reader, &arrival)?;
         let body: &[u8] = if arrival.method == "HEAD" { b"" } else { b"reached\n" };
         shared.arrivals.lock().expect("no recorder panics while it writes").push(arrival);

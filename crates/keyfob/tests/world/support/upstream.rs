@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{fixture, world};
 
 /// Starting Python or Node on a machine that is compiling something else.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A program that listens; ended when dropped, or when this process ends.
 pub struct Upstream {
@@ -124,4 +124,50 @@ fn listening(line: &str) -> Option<SocketAddr> {
     }
     let from = line.find("127.0.0.1:")?;
     line[from..].split(|char: char| char != '.' && char != ':' && !char.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A failure of these is a failure of the surroundings, not of keyfob.
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::super::clock;
+    use super::super::http::{Connection, Request, ask};
+    use super::super::recorder::Recorder;
+    use super::super::websocket::{ACCEPT, opening, say};
+    use super::{echo, httpbin, json_server};
+
+    #[test]
+    fn the_other_programs_answer_when_asked_directly() {
+        let chunked = Request::new("POST", "/post").header("Content-Type", "text/plain").body("in pieces").chunked();
+        assert_eq!(ask(httpbin().address, &chunked).json()["data"], "in pieces");
+        assert_eq!(ask(json_server().address, &Request::new("GET", "/profile")).json()["name"], "keyfob");
+        let api = echo();
+        let mut socket = Connection::open(api.address).unwrap();
+        assert_eq!(socket.ask(&opening("/ws/echo")).unwrap().header("sec-websocket-accept"), Some(ACCEPT));
+        assert_eq!(say(&mut socket, "hello").unwrap(), b"hello");
+    }
+
+    #[test]
+    fn a_program_ends_with_the_value_that_owns_it() {
+        let api = json_server();
+        let address = api.address;
+        drop(api);
+        assert!(clock::until(Duration::from_secs(5), || TcpStream::connect(address).err()).is_some());
+    }
+
+    #[test]
+    fn the_recorder_writes_down_what_arrives() {
+        let api = Recorder::start();
+        let mut connection = Connection::open(api.address).unwrap();
+        for target in ["/one?x=%2e", "/two"] {
+            assert_eq!(connection.ask(&Request::new("PUT", target).body("abc").chunked()).unwrap().status, 200);
+        }
+        let arrived = api.take();
+        assert_eq!(arrived.len(), 2);
+        assert_eq!(arrived[0].target, b"/one?x=%2e");
+        assert_eq!(arrived[1].method, "PUT");
+        assert!(api.take().is_empty());
+    }
 }

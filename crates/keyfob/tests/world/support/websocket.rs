@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::http::{Answer, Connection, Request};
+use super::http::{Connection, Request};
 
 /// The key and its answer from RFC 6455 §1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -22,11 +22,6 @@ pub fn opening(target: &str) -> Request {
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", KEY)
-}
-
-/// Open; the head of the answer says whether it worked.
-pub fn open(connection: &mut Connection, request: &Request) -> io::Result<Answer> {
-    connection.ask(request)
 }
 
 /// Send a short text and read the next frame's payload.
