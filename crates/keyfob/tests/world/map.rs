@@ -1,8 +1,7 @@
-//! The maps are true: every path that ARCHITECTURE.md and docs/standards.md name exists, every link of the
-//! documentation leads somewhere, and the pure crate stays pure.
+//! The maps are true: every path that ARCHITECTURE.md and docs/standards.md name exists, and every link of
+//! the documentation leads somewhere.
 
 use std::fs;
-use std::process::Command;
 
 use super::support::root;
 
@@ -11,32 +10,6 @@ const ARCHITECTURE_LINES_MAX: usize = 150;
 const README_LINES_MAX: usize = 150;
 /// What a path of this repository begins with.
 const TOPS: &[&str] = &["crates/", "docs/", "xtask/", "packaging/", "postman/", "campaigns/", ".ci/"];
-/// keyfob-core decides, and nothing else: no runtime, network, HTTP framework, database, clock or source of chance.
-const IMPURE: &[&str] = &[
-    "async-std",
-    "axum",
-    "chrono",
-    "getrandom",
-    "http",
-    "http-body",
-    "hyper",
-    "hyper-util",
-    "jiff",
-    "mio",
-    "rand",
-    "reqwest",
-    "rusqlite",
-    "libsqlite3-sys",
-    "rustls",
-    "smol",
-    "socket2",
-    "sqlx",
-    "time",
-    "tokio",
-    "tokio-postgres",
-    "tower",
-    "tracing",
-];
 
 #[test]
 fn every_path_of_the_maps_exists() {
@@ -86,20 +59,6 @@ fn every_link_within_the_documentation_leads_somewhere() {
             assert!(there.exists(), "{page} links to {link}, which is not there");
         }
     }
-}
-
-#[test]
-fn the_core_depends_on_nothing_that_does_anything() {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let arguments = ["tree", "--offline", "--package", "keyfob-core", "--edges", "normal", "--prefix", "none"];
-    let output = Command::new(cargo).args(arguments).args(["--format", "{p}"]).current_dir(root()).output();
-    let output = output.expect("cargo can be run");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let tree = String::from_utf8_lossy(&output.stdout);
-    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(names.contains(&"keyfob-core"), "{tree}");
-    let impure: Vec<&&str> = names.iter().filter(|name| IMPURE.contains(name)).collect();
-    assert!(impure.is_empty(), "keyfob-core depends on {impure:?}");
 }
 
 fn is_path(word: &str) -> bool {
