@@ -15,11 +15,11 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Run it with the `http` block of a configuration; `$LISTEN` in it becomes the address to listen on.
+    /// Run it with what belongs inside `http { … }`; `$LISTEN` in it becomes the address to listen on.
     pub fn start(http: &str) -> Self {
         let folder = TempDir::new().expect("a temporary directory");
         let address = free();
-        let text = main(folder.path()) + &http.replace("$LISTEN", &address.to_string());
+        let text = whole(folder.path(), &http.replace("$LISTEN", &address.to_string()));
         let file = folder.path().join("nginx.conf");
         fs::write(&file, text).expect("a configuration can be written");
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
@@ -34,12 +34,17 @@ impl Nginx {
     }
 }
 
-/// What stands around the `http` block: nothing of it touches a path outside the folder.
-fn main(folder: &Path) -> String {
+/// The configuration around that text: nothing of it touches a path outside the folder.
+fn whole(folder: &Path, http: &str) -> String {
     let folder = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
+        .collect();
+    // `user` keeps a root's workers able to write to a root's folder; nginx ignores it for everybody else.
     format!(
-        "pid {folder}/nginx.pid;\nworker_processes 1;\nerror_log stderr;\nevents {{ worker_connections 512; }}\n\
-         # temporary files: client_body_temp_path and its kin belong inside http\n"
+        "user root;\nworker_processes 1;\npid {folder}/pid;\nevents {{ worker_connections 512; }}\n\
+         http {{\naccess_log off;\n{temporary}{http}\n}}\n"
     )
 }
 
@@ -47,4 +52,16 @@ fn main(folder: &Path) -> String {
 fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound listener has an address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Nginx;
+    use crate::support::http::{Request, ask};
+
+    #[test]
+    fn nginx_runs_on_a_port_of_its_own() {
+        let nginx = Nginx::start("server { listen $LISTEN; location / { return 204; } }");
+        assert_eq!(ask(nginx.address(), &Request::new("GET", "/")).status, 204);
+    }
 }
