@@ -1,4 +1,5 @@
 //! keyfob, the program: `cli` -> `serve` -> `http` | `gateway` -> `app`.
 
 pub mod body;
+pub mod clock;
 pub mod config;
