@@ -32,17 +32,17 @@ impl Default for Limits {
     }
 }
 
-/// What the store has counted for one account or one address.
+/// What the store has counted for one account or one address, in the transaction that would reserve the attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Failures in the current window.
+    /// Failed attempts with `at > now - window`, lapsed reservations among them.
     pub failures: u32,
     /// Reservations that are neither settled nor lapsed.
     pub pending: u32,
-    /// Failures since the last success (accounts only).
+    /// Failures since the last success (accounts only; zero for an address).
     pub consecutive: u32,
-    /// When the current window began.
-    pub window_started_at: Timestamp,
+    /// When the oldest of `failures` was.
+    pub oldest_failure_at: Option<Timestamp>,
 }
 
 /// May an attempt proceed?
