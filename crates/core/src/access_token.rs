@@ -23,9 +23,9 @@ use crate::scope::Scope;
 use crate::signing_key::{KeyError, KeySet, SigningKey, VerifyingKey};
 use crate::time::Timestamp;
 
-/// Largest leeway that is honoured, in seconds: more would be a longer life by another name (RFC 7519 §4.1.4: "no
+/// Largest leeway that is honoured: more would be a longer life by another name (RFC 7519 §4.1.4: "no
 /// more than a few minutes").
-const LEEWAY_MAX: Duration = Duration::from_secs(60);
+const LEEWAY_MAX: Duration = Duration::from_mins(1);
 
 /// Characters of a UUID in its hyphenated form (RFC 9562 §4). The other forms that libraries read are refused.
 const UUID_CHARS: usize = 36;

@@ -14,7 +14,7 @@ use crate::id::{TokenId, UserId};
 const AUDIENCES_MAX: usize = 16;
 /// Most unknown claims that are skipped: beyond the registered ones there are never dozens.
 const UNKNOWN_CLAIMS_MAX: usize = 32;
-/// Largest NumericDate: beyond 2^53 JSON numbers are no longer exact (RFC 8259 §6).
+/// Largest `NumericDate`: beyond 2^53 JSON numbers are no longer exact (RFC 8259 §6).
 const NUMERIC_DATE_MAX: u64 = 1 << 53;
 
 /// What [`super::Profile::sign`] writes.

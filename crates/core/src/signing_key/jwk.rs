@@ -23,7 +23,7 @@ const RSA_BITS_MAX: usize = 8192;
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The encodings of the eight points of small order on edwards25519, sign bit cleared. Under such a key a signature
-/// over one message holds for many others (RFC 8032 §8.4 and "Taming the many EdDSAs", §2), so it is no key at all.
+/// over one message holds for others too, and anybody can make one, so it is no key at all.
 const SMALL_ORDER: [&str; 7] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
