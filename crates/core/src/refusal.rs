@@ -1,5 +1,7 @@
 //! Refusals: why a request is not let through, as RFC 6750 §3 challenges, RFC 9457 problem types, and two status
-//! profiles. Knows status codes as numbers, never an HTTP library. Nothing of the request is ever echoed.
+//! profiles (DESIGN §4). Knows status codes as numbers, never an HTTP library. Nothing of the request is ever echoed.
+
+mod problem;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,38 +35,140 @@ pub enum Reason {
 }
 
 /// A refusal and the route's say in how it looks.
+///
+/// ```
+/// use keyfob_core::refusal::{Profile, Reason, Refusal};
+///
+/// let refusal = Refusal { reason: Reason::Insufficient { scope: Some("reports:read".into()) }, deny: None };
+/// assert_eq!(refusal.status(Profile::Uniform), 401);
+/// assert_eq!(refusal.status(Profile::Rfc6750), 403);
+/// assert_eq!(
+///     refusal.challenge("keyfob").as_deref(),
+///     Some(r#"Bearer realm="keyfob", error="insufficient_scope", scope="reports:read""#),
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
-    /// The route's own `deny` status (401, 403 or 404), if it has one; it replaces 401 and 403 only.
+    /// The route's own `deny` status (401, 403 or 404), if it has one. It replaces 401 and 403; 404 hides the route, so
+    /// it replaces everything but the 400 of an ambiguous target.
     pub deny: Option<u16>,
 }
 
+impl Reason {
+    /// The stable name of this reason, for logs and metrics; unlike [`Refusal::kind`] it knows no hiding.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no-credentials",
+            Self::Malformed => "malformed-credentials",
+            Self::InvalidToken => "invalid-token",
+            Self::Insufficient { .. } => "insufficient-scope",
+            Self::AmbiguousTarget => "ambiguous-path",
+        }
+    }
+
+    /// RFC 6750 §3.1 error code; none for a request that carried no credentials (§3).
+    fn error(&self) -> Option<&'static str> {
+        match self {
+            Self::NoCredentials | Self::AmbiguousTarget => None,
+            Self::Malformed => Some("invalid_request"),
+            Self::InvalidToken => Some("invalid_token"),
+            Self::Insufficient { .. } => Some("insufficient_scope"),
+        }
+    }
+}
+
 impl Refusal {
+    /// A refusal on a route that has no say in it.
+    #[must_use]
+    pub fn of(reason: Reason) -> Self {
+        Self { reason, deny: None }
+    }
+
     /// The status code under `profile`.
     #[must_use]
     pub fn status(&self, profile: Profile) -> u16 {
-        let _ = profile;
-        todo!()
+        if self.hides() {
+            return 404;
+        }
+        let status = match (&self.reason, profile) {
+            (Reason::AmbiguousTarget, _) | (Reason::Malformed, Profile::Rfc6750) => 400,
+            (Reason::Insufficient { .. }, Profile::Rfc6750) => 403,
+            (Reason::NoCredentials | Reason::InvalidToken, _) | (_, Profile::Uniform) => 401,
+        };
+        if status == 400 { status } else { self.deny.unwrap_or(status) }
     }
 
     /// The `WWW-Authenticate` value, or none where no challenge belongs (an ambiguous target, a hidden route).
     #[must_use]
     pub fn challenge(&self, realm: &str) -> Option<String> {
-        let _ = realm;
-        todo!()
+        if self.hides() || self.reason == Reason::AmbiguousTarget {
+            return None;
+        }
+        let mut text = String::with_capacity(64 + realm.len());
+        text.push_str("Bearer ");
+        push_quoted(&mut text, "realm", realm);
+        if let Some(error) = self.reason.error() {
+            text.push_str(", ");
+            push_quoted(&mut text, "error", error);
+        }
+        if let Reason::Insufficient { scope: Some(scope) } = &self.reason {
+            text.push_str(", ");
+            push_quoted(&mut text, "scope", scope);
+        }
+        Some(text)
     }
 
     /// The stable problem type, such as `insufficient-scope`; the RFC 9457 `type` is `urn:keyfob:problem:` + this.
+    /// It is `not-found` on a hidden route, whatever the reason.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        todo!()
+        if self.hides() { "not-found" } else { self.reason.slug() }
     }
 
     /// One fixed sentence for people, the RFC 9457 `detail`.
     #[must_use]
     pub fn detail(&self) -> &'static str {
-        todo!()
+        if self.hides() {
+            return problem::NOT_FOUND;
+        }
+        match self.reason {
+            Reason::NoCredentials => problem::NO_CREDENTIALS,
+            Reason::Malformed => problem::MALFORMED,
+            Reason::InvalidToken => problem::INVALID_TOKEN,
+            Reason::Insufficient { .. } => problem::INSUFFICIENT,
+            Reason::AmbiguousTarget => problem::AMBIGUOUS,
+        }
+    }
+
+    /// The RFC 9457 problem document, for `application/problem+json`. Built at compile time: a refusal must be as cheap
+    /// as a pass.
+    #[must_use]
+    pub fn problem(&self, profile: Profile) -> &'static str {
+        problem::document(self.kind(), self.status(profile))
+    }
+
+    /// Whether the route pretends not to exist (RFC 9110 §15.5.4).
+    fn hides(&self) -> bool {
+        self.deny == Some(404) && self.reason != Reason::AmbiguousTarget
     }
 }
+
+/// Appends `name="value"` as RFC 9110 §5.6.4 has it. What no header can carry as text becomes `?`.
+fn push_quoted(text: &mut String, name: &str, value: &str) {
+    text.push_str(name);
+    text.push_str("=\"");
+    for character in value.chars() {
+        match character {
+            '"' | '\\' => text.extend(['\\', character]),
+            ' '..='~' => text.push(character),
+            _ => text.push('?'),
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! The policy decision point. Pure; "no" is an `Ok` value of it, and the only way to a [`Permit`] is through it.
+//! The policy decision point (DESIGN §4). Pure; "no" is a value of it, and the only way to a [`Permit`] is through it.
+//! Judges what a token proves at `now`; what a route needs is judged by `judge`. Never trusts a grant of another policy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,12 @@ use bytes::Bytes;
 
 use crate::access_token::Claims;
 use crate::id::Incarnation;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::session::Session;
 use crate::time::Timestamp;
-use crate::user::KnownUser;
+use crate::user::{KnownUser, Status};
 
+use super::judge::Who;
 use super::{Ask, Policy, RouteOptions};
 
 /// What a request proves about its caller.
@@ -77,7 +79,7 @@ impl Caller {
 pub struct Permit {
     ask: Ask,
     caller: Option<Caller>,
-    options: RouteOptions,
+    options: Arc<RouteOptions>,
 }
 
 impl Permit {
@@ -110,16 +112,116 @@ pub enum Decision {
 }
 
 /// Judge one request.
+///
+/// ```
+/// use keyfob_core::policy::{Ask, Decision, Evidence, Policy, decide};
+/// use keyfob_core::refusal::Profile;
+/// use keyfob_core::time::Timestamp;
+///
+/// let policy = Policy::parse("[[routes]]\npath = \"/news\"\nmethods = [\"GET\"]\npublic = true", 1)?;
+/// let now = Timestamp::from_seconds(1_800_000_000);
+///
+/// let ask = Ask::parse("GET", "api.example.com", b"/news?page=2")?;
+/// let Decision::Allow(permit) = decide(&policy, ask, &Evidence::Nothing, now) else { panic!("it is public") };
+/// assert_eq!(permit.ask().target(), "/news?page=2");
+///
+/// let ask = Ask::parse("POST", "api.example.com", b"/news")?;
+/// let Decision::Refuse(refusal) = decide(&policy, ask, &Evidence::Nothing, now) else { panic!("only GET is") };
+/// assert_eq!(refusal.status(Profile::Uniform), 401);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn decide(policy: &Policy, ask: Ask, evidence: &Evidence, now: Timestamp) -> Decision {
-    let _ = (policy, ask, evidence, now);
-    todo!()
+    match admit(policy, &ask, evidence, now) {
+        Ok((caller, options)) => Decision::Allow(Permit { ask, caller, options }),
+        Err(refusal) => Decision::Refuse(refusal),
+    }
 }
 
 /// Judge a request to one of keyfob's own self-service endpoints: any signed-in user, whatever the routes say.
 /// The same checks of token, session and user as [`decide`], and the same refusals.
 #[must_use]
 pub fn decide_signed_in(policy: &Policy, ask: Ask, evidence: &Evidence, now: Timestamp) -> Decision {
-    let _ = (policy, ask, evidence, now);
-    todo!()
+    if ask.keeps_escapes() {
+        return refuse(Reason::AmbiguousTarget);
+    }
+    match identify(policy, evidence, now) {
+        Ok(Some(caller)) => Decision::Allow(Permit { ask, caller: Some(caller), options: Arc::clone(&policy.plain) }),
+        Ok(None) => refuse(Reason::NoCredentials),
+        Err(reason) => refuse(reason),
+    }
+}
+
+/// Who is let in, if anybody has to be named, and what the route wants of the gateway.
+fn admit(
+    policy: &Policy,
+    ask: &Ask,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<(Option<Caller>, Arc<RouteOptions>), Refusal> {
+    let place = policy.place(ask);
+    // A path with two readings is judged by nobody's permissions; only a route that opts in has one reading for it.
+    if ask.keeps_escapes() && !place.takes_escapes() {
+        return Err(Refusal::of(Reason::AmbiguousTarget));
+    }
+    let refusal = |reason| Refusal { reason, deny: place.deny() };
+    let caller = identify(policy, evidence, now).map_err(refusal)?;
+    policy.judge(&place, caller.as_ref().map(Caller::who)).map_err(|lack| refusal(lack.reason()))?;
+    let options = place.rule.map_or(&policy.plain, |rule| &rule.options);
+    Ok((caller, Arc::clone(options)))
+}
+
+fn refuse(reason: Reason) -> Decision {
+    Decision::Refuse(Refusal::of(reason))
+}
+
+/// Who the evidence shows, if anybody. Bad credentials are refused even where none are needed.
+fn identify(policy: &Policy, evidence: &Evidence, now: Timestamp) -> Result<Option<Caller>, Reason> {
+    match evidence {
+        Evidence::Nothing | Evidence::OtherScheme => Ok(None),
+        Evidence::Malformed => Err(Reason::Malformed),
+        Evidence::Token(proof) if proof.holds(now) => Ok(Some(Caller::new(policy, proof))),
+        Evidence::Invalid | Evidence::Token(_) => Err(Reason::InvalidToken),
+    }
+}
+
+impl Proof {
+    /// Whether token, session and user belong together and are all good at `now`.
+    fn holds(&self, now: Timestamp) -> bool {
+        let Self { claims, session, user, incarnation, leeway } = self;
+        claims.incarnation == *incarnation
+            && now < claims.expires_at + *leeway
+            && session.id == claims.session
+            && session.user == claims.subject
+            && session.is_live(now, *leeway)
+            && user.user.id == claims.subject
+            && may_act(user)
+    }
+}
+
+/// Whether a user may be let through anywhere.
+pub(super) fn may_act(user: &KnownUser) -> bool {
+    user.user.status == Status::Active
+}
+
+impl Caller {
+    fn new(policy: &Policy, proof: &Proof) -> Self {
+        let user = if proof.user.grant.policy_version == policy.version() {
+            Arc::clone(&proof.user)
+        } else {
+            // Cached under another policy: what it grants may be more than the policy in force does.
+            Arc::new(policy.know(proof.user.user.clone()))
+        };
+        let grant = &user.grant;
+        let scope = if grant.scope.is_subset_of(&proof.claims.scope) {
+            grant.text.clone()
+        } else {
+            Bytes::from(grant.scope.intersection(&proof.claims.scope).to_string())
+        };
+        Self { claims: Arc::clone(&proof.claims), user, scope }
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who { user: &self.user, granted: &self.user.grant.scope, carried: Some(&self.claims.scope) }
+    }
 }

@@ -1,0 +1,159 @@
+//! Kept-alive HTTP/1.1 connections to the API. A connection carries one message at a time and comes back only after
+//! the whole response was read, so no answer can reach another request. Never sends anything itself.
+//!
+//! Written on hyper's connection rather than on hyper-util's client: there is one origin, so its pool keys, request
+//! URI rewriting and boxed futures would be paid on every request for nothing, and only the connection says whether
+//! a request ever left.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::time::Duration;
+
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::origin::{Origin, Stream};
+use super::problem::Trouble;
+use super::upload::Upload;
+
+/// Most idle connections that are kept: more than one core can use at once, fewer than a file-descriptor limit.
+const IDLE_MAX: usize = 512;
+
+/// Between two sweeps of idle connections.
+const SWEEP: Duration = Duration::from_secs(15);
+
+/// Sweeps that an idle connection survives: it is closed after 45 to 60 seconds, before most servers would.
+const SWEEPS_MAX: u32 = 3;
+
+/// Most connections to the API at once, idle ones included: as many as clients may have (`HttpLimits::connections`),
+/// so that HTTP/2 clients with many streams cannot use up the file descriptors.
+const CONNECTIONS_MAX: usize = 10_000;
+
+pub(super) struct Pool {
+    origin: Origin,
+    connect_timeout: Duration,
+    connections: Arc<Semaphore>,
+    idle: Mutex<Vec<Idle>>,
+    sweeps: AtomicU32,
+    sweeper: Once,
+}
+
+struct Idle {
+    sender: SendRequest<Upload>,
+    since: u32,
+}
+
+/// One connection to the API, out of the pool. Dropped, it is closed.
+pub(super) struct Line {
+    pub(super) sender: SendRequest<Upload>,
+    /// Whether it has carried a message before, so that the API may have closed it meanwhile.
+    pub(super) reused: bool,
+    pool: Arc<Pool>,
+}
+
+impl Pool {
+    pub(super) fn new(origin: Origin, connect_timeout: Duration) -> Self {
+        Self {
+            origin,
+            connect_timeout,
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            idle: Mutex::new(Vec::new()),
+            sweeps: AtomicU32::new(0),
+            sweeper: Once::new(),
+        }
+    }
+
+    /// An idle connection if one is alive, else a new one.
+    pub(super) async fn line(self: &Arc<Self>) -> Result<Line, Trouble> {
+        while let Some(idle) = self.newest_idle() {
+            if idle.sender.is_ready() {
+                return Ok(Line { sender: idle.sender, reused: true, pool: Arc::clone(self) });
+            }
+        }
+        self.new_line().await
+    }
+
+    /// A new connection.
+    pub(super) async fn new_line(self: &Arc<Self>) -> Result<Line, Trouble> {
+        self.start_sweeper();
+        let opened = tokio::time::timeout(self.connect_timeout, self.open()).await;
+        let sender = opened.map_err(|_| Trouble::ConnectTimeout)?.map_err(|error| {
+            tracing::warn!(%error, "cannot connect to the upstream");
+            Trouble::Unreachable
+        })?;
+        Ok(Line { sender, reused: false, pool: Arc::clone(self) })
+    }
+
+    async fn open(&self) -> std::io::Result<SendRequest<Upload>> {
+        let permit = Arc::clone(&self.connections).acquire_owned().await.map_err(std::io::Error::other)?;
+        match self.origin.connect().await? {
+            Stream::Plain(stream) => handshake(stream, permit).await,
+            Stream::Tls(stream) => handshake(*stream, permit).await,
+        }
+    }
+
+    fn newest_idle(&self) -> Option<Idle> {
+        self.lock().pop()
+    }
+
+    fn put(&self, sender: SendRequest<Upload>) {
+        let since = self.sweeps.load(Ordering::Relaxed);
+        let mut idle = self.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle { sender, since });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
+        // The list is whole between any two statements, so a panic elsewhere leaves nothing half done.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start_sweeper(self: &Arc<Self>) {
+        self.sweeper.call_once(|| {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        });
+    }
+}
+
+impl Line {
+    /// The whole response was read: the connection may carry the next message.
+    pub(super) fn give_back(self) {
+        let Self { mut sender, pool, .. } = self;
+        if sender.is_ready() {
+            pool.put(sender);
+        } else if !sender.is_closed() {
+            // The connection's own task has not come round yet, or still sends a body the API did not wait for.
+            tokio::spawn(async move {
+                if sender.ready().await.is_ok() {
+                    pool.put(sender);
+                }
+            });
+        }
+    }
+}
+
+async fn handshake<T>(stream: T, permit: OwnedSemaphorePermit) -> std::io::Result<SendRequest<Upload>>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = Builder::new().handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    tokio::spawn(async move {
+        let _permit = permit;
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "a connection to the upstream broke");
+        }
+    });
+    Ok(sender)
+}
+
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = pool.sweeps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        pool.lock().retain(|idle| !idle.sender.is_closed() && now.wrapping_sub(idle.since) <= SWEEPS_MAX);
+    }
+}
