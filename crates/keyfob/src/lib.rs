@@ -9,6 +9,7 @@ pub mod body;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod desk;
 pub mod failed_signatures;
 pub mod feed;
 pub mod gateway;

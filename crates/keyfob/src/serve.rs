@@ -11,8 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Profile, SessionTagger};
 use keyfob_core::password::{Hasher, Password, PasswordHash, Rules};
-use keyfob_store::Store;
-use keyfob_store::root_key::RootKey;
+use keyfob_store::{Audit, Store};
 use keyfob_tower::cache::FactCache;
 use keyfob_tower::refusal::Style;
 use tokio::net::TcpListener;
@@ -24,6 +23,7 @@ use crate::app::App;
 use crate::clock;
 use crate::config::{Settings, Tls};
 use crate::control;
+use crate::desk;
 use crate::failed_signatures::FailedSignatures;
 use crate::feed::{self, Applied};
 use crate::gateway::Gateway;
@@ -49,8 +49,9 @@ pub struct Running {
     listeners: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     tls: Option<Arc<tls::Reloadable>>,
+    control: control::Listening,
     // Held to the end: the store has one owner.
-    _lock: control::Lock,
+    _hold: control::Hold,
 }
 
 /// Start everything, or say what is in the way.
@@ -66,14 +67,13 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     let public = bind(settings.listen).await?;
     let internal = bind(settings.internal_listen).await?;
     let (public_address, internal_address) = (public.local_addr()?, internal.local_addr()?);
-    let opened = control::open_store(&settings.data, "serve")?;
-    let store: Arc<dyn Store> = Arc::from(opened.store);
+    let control::OpenStore { store, tagger, hold, .. } = control::open_store(&settings.data)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let public_url = public_url(&*store, &settings, &format!("{scheme}://{public_address}")).await?;
     if let Some(file) = &settings.policy {
         reload::import_policy(&*store, file).await?;
     }
-    let app = Arc::new(app(settings, store, &opened.root_key, &public_url).await?);
+    let app = Arc::new(app(settings, store, tagger, &public_url).await?);
 
     let (stop, stopped) = watch::channel(false);
     let run = |listener, door, tls| {
@@ -86,8 +86,8 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         tokio::spawn(feed::follow(Arc::clone(&app))),
         tokio::spawn(reload::sweep(Arc::clone(&app))),
         tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
-        control::listen(&opened.lock, Arc::clone(&app))?,
     ];
+    let control = control::listen(&hold, desk::of(&app))?;
     Ok(Running {
         public: public_address,
         internal: internal_address,
@@ -97,7 +97,8 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         listeners,
         background,
         tls,
-        _lock: opened.lock,
+        control,
+        _hold: hold,
     })
 }
 
@@ -108,6 +109,7 @@ impl Running {
         for listener in self.listeners {
             let _ = listener.await;
         }
+        self.control.stop().await;
         for task in self.background {
             task.abort();
         }
@@ -161,7 +163,7 @@ async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> 
         if let Some(stored) = stored {
             tracing::warn!(%stored, %url, "public-url changed: tokens issued under the old one are refused from now on");
         }
-        store.set_public_url(&url, &control::audit("keyfob", "public-url.set", &url)).await?;
+        store.set_public_url(&url, &by_keyfob("public-url.set", &url)).await?;
     }
     Ok(url)
 }
@@ -169,7 +171,7 @@ async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> 
 async fn app(
     settings: Settings,
     store: Arc<dyn Store>,
-    root_key: &RootKey,
+    tagger: SessionTagger,
     public_url: &str,
 ) -> Result<App, ServeProblem> {
     // The revision first: what changes while the facts are loaded is then applied once more.
@@ -178,12 +180,7 @@ async fn app(
     let policy = feed::load_policy(&*store).await?;
     let verifier = StoreVerifier {
         facts: FactCache::new(settings.cache_entries),
-        profile: Profile {
-            issuer: public_url.into(),
-            audience: public_url.into(),
-            leeway: settings.leeway,
-            tagger: SessionTagger::new(&root_key.derive("session-tag")),
-        },
+        profile: Profile { issuer: public_url.into(), audience: public_url.into(), leeway: settings.leeway, tagger },
         keys: ArcSwap::from_pointee(keys.accepted()),
         policy: ArcSwap::from_pointee(policy),
         failed_signatures: FailedSignatures::default(),
@@ -211,4 +208,10 @@ fn dummy_hash(settings: &Settings) -> Result<PasswordHash, ServeProblem> {
     let unknown: String = clock::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
     let password = Password::parse(&unknown).map_err(|_| ServeProblem::Hash)?;
     Hasher::new(settings.password_cost).hash(&password, &clock::random()).map_err(|_| ServeProblem::Hash)
+}
+
+/// The audit row of what keyfob does by itself.
+fn by_keyfob(event: &'static str, subject: &str) -> Audit {
+    let (actor, subject) = ("keyfob".to_owned(), subject.to_owned());
+    Audit { at: clock::now(), event, actor, subject, detail: String::new() }
 }

@@ -61,7 +61,12 @@ impl Verify for StoreVerifier {
 
 impl StoreVerifier {
     /// First sight of a token: cheap checks, then the signature, then remember what it says.
-    fn verify_signature(&self, token: &str, hash: TokenHash, now: Timestamp) -> Result<Option<Arc<Claims>>, CannotTell> {
+    fn verify_signature(
+        &self,
+        token: &str,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Claims>>, CannotTell> {
         let ticket = self.facts.ticket();
         let keys = self.keys.load();
         let Ok(screened) = self.profile.screen(token, &keys, now) else { return Ok(None) };

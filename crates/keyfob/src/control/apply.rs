@@ -52,8 +52,11 @@ async fn settle(desk: &Desk, changed: Changed) -> Result<Option<bool>, Problem> 
             return Err(Problem::refused("the user was changed meanwhile; nothing was done").hint("try again"));
         }
     };
-    desk.acknowledge.applied(revision).await;
-    Ok(Some(moved))
+    if desk.acknowledge.applied(revision).await {
+        return Ok(Some(moved));
+    }
+    Err(Problem::could_not_tell("the change is stored, but it could not be told in time whether it is in force")
+        .hint("look at the server's log, then try again"))
 }
 
 /// The user of that name or id.

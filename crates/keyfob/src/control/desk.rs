@@ -40,8 +40,9 @@ pub trait HashPassword: Send + Sync {
 /// Knows when the guards of this process have applied a change.
 #[async_trait]
 pub trait Acknowledge: Send + Sync {
-    /// Returns once everything up to `revision` is in force: no later request is judged on older facts.
-    async fn applied(&self, revision: Revision);
+    /// Returns `true` once everything up to `revision` is in force: no later request is judged on older facts.
+    /// `false`: that could not be told in time, so nothing may be acknowledged.
+    async fn applied(&self, revision: Revision) -> bool;
 }
 
 /// Without a server nothing is cached, so a committed change is in force at once.
@@ -50,7 +51,9 @@ pub struct AtOnce;
 
 #[async_trait]
 impl Acknowledge for AtOnce {
-    async fn applied(&self, _revision: Revision) {}
+    async fn applied(&self, _revision: Revision) -> bool {
+        true
+    }
 }
 
 /// Hashes at this cost where it is called: a command has nothing else to do meanwhile.

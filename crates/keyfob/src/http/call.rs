@@ -26,10 +26,11 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn read(app: &Arc<App>, connection: &Connection, request: Request<Incoming>) -> Result<Self, HttpError> {
         framing::check(&request).map_err(|bad| HttpError::BadRequest("bad-request", bad.to_string()))?;
-        let address = client::address(connection, request.headers(), &app.settings.trusted_proxies)
-            .map_err(|client::Unreadable| {
+        let address = client::address(connection, request.headers(), &app.settings.trusted_proxies).map_err(
+            |client::Unreadable| {
                 HttpError::BadRequest("bad-forwarded-for", "X-Forwarded-For cannot be read".to_owned())
-            })?;
+            },
+        )?;
         let (parts, body) = request.into_parts();
         Ok(Self { app: Arc::clone(app), parts, body, address })
     }

@@ -80,7 +80,8 @@ mod tests {
     use crate::serve::listener::Door;
 
     fn check(peer: &str, lines: &[&str], trusted: &[(&str, u8)]) -> Result<String, Unreadable> {
-        let connection = Connection { peer: format!("{peer}:4711").parse().unwrap(), secure: false, door: Door::Public };
+        let connection =
+            Connection { peer: format!("{peer}:4711").parse().unwrap(), secure: false, door: Door::Public };
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());

@@ -25,7 +25,8 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn of(headers: &HeaderMap, origins: &[String]) -> Self {
-        let origin = headers.get(ORIGIN).filter(|origin| origins.iter().any(|ours| ours.as_bytes() == origin.as_bytes()));
+        let origin =
+            headers.get(ORIGIN).filter(|origin| origins.iter().any(|ours| ours.as_bytes() == origin.as_bytes()));
         Self {
             origin: origin.cloned(),
             ruled: !origins.is_empty(),

@@ -78,7 +78,10 @@ pub(super) fn form<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[Opt
             return Err(HttpError::BadRequest("not-utf-8", "a parameter is not UTF-8".to_owned()));
         }
         if found[at].replace(value.into_owned()).is_some() {
-            return Err(HttpError::BadRequest("doubled-parameter", format!("the parameter {} is there twice", names[at])));
+            return Err(HttpError::BadRequest(
+                "doubled-parameter",
+                format!("the parameter {} is there twice", names[at]),
+            ));
         }
     }
     Ok(found)
@@ -112,7 +115,8 @@ mod tests {
         assert_eq!(refused(r#"{"password":"hunter2"} x"#).0, 400);
         assert_eq!(refused(r#"{"password":"a","password":"hunter2"}"#).0, 400);
         assert_eq!(refused("{}"), (422, "line 1, column 2: the member password is missing".to_owned()));
-        for body in [r#"{"password":["hunter2"]}"#, r#"{"password":"a","hunter2":1}"#, r#"["hunter2"]"#, "\"hunter2\""] {
+        for body in [r#"{"password":["hunter2"]}"#, r#"{"password":"a","hunter2":1}"#, r#"["hunter2"]"#, "\"hunter2\""]
+        {
             let (status, detail) = refused(body);
             assert!(status == 422 && !detail.contains("hunter2"), "{body}: {detail}");
         }

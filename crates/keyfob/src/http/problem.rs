@@ -63,9 +63,7 @@ impl HttpError {
             }
             Self::BadRequest(kind, detail) => problem(400, kind, &detail),
             Self::TooLarge(max) => problem(413, "body-too-large", &format!("the body is over {max} bytes")),
-            Self::MediaType => {
-                problem(415, "media-type", "send application/json or application/x-www-form-urlencoded")
-            }
+            Self::MediaType => problem(415, "media-type", "send application/json or application/x-www-form-urlencoded"),
             Self::Unprocessable(kind, detail) => problem(422, kind, &detail),
             Self::TooMany(seconds) => {
                 let mut response = problem(429, "too-many-attempts", "too many sign-in attempts: try again later");

@@ -32,7 +32,8 @@ pub(super) async fn answer(app: &Arc<App>, connection: &Connection, request: Req
         let refused = Refusal { reason: Reason::AmbiguousTarget, deny: None };
         return refusal::response(&refused, &app.style).map(Body::from);
     };
-    let cors = app.verifier.policy.load().cors(ask.path()).map(|rules| cors::Answer::of(request.headers(), &rules.origins));
+    let cors =
+        app.verifier.policy.load().cors(ask.path()).map(|rules| cors::Answer::of(request.headers(), &rules.origins));
     if let Some(cors) = &cors
         && cors::is_preflight(request.method(), request.headers())
     {

@@ -95,7 +95,11 @@ async fn end(call: Call, session: SessionId, caller: Caller) -> Reply {
 pub(super) async fn acknowledge(app: &App, changed: Result<Changed, StoreError>) -> Reply {
     match changed? {
         Changed::At(revision) | Changed::Already(revision) => {
-            if app.applied.reached(revision).await { Ok(problem::done()) } else { Err(HttpError::CannotTell) }
+            if app.applied.reached(revision).await {
+                Ok(problem::done())
+            } else {
+                Err(HttpError::CannotTell)
+            }
         }
         Changed::NotFound => Err(HttpError::NotFound),
         Changed::Stale => Err(HttpError::SignInFailed(app.style.clone())),

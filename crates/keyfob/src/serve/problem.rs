@@ -28,8 +28,8 @@ pub enum ServeProblem {
         address: SocketAddr,
     },
     /// The data directory, its lock or its root key.
-    #[error(transparent)]
-    Open(#[from] control::OpenProblem),
+    #[error("{}", .0.message)]
+    Open(control::Problem),
     /// The store.
     #[error(transparent)]
     Store(#[from] keyfob_store::StoreError),
@@ -58,18 +58,28 @@ pub enum ServeProblem {
     StoreStopped,
 }
 
+impl From<control::Problem> for ServeProblem {
+    fn from(problem: control::Problem) -> Self {
+        Self::Open(problem)
+    }
+}
+
 impl ServeProblem {
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
             Self::Bind { address, .. } => {
-                format!("see who has port {} with `ss -ltnp`, or choose another with --listen or --internal-listen", address.port())
+                format!(
+                    "see who has port {} with `ss -ltnp`, or choose another with --listen or --internal-listen",
+                    address.port()
+                )
             }
             Self::Exposed { .. } => {
-                "give [tls] certificate and key, or write tls = \"terminated-upstream\" if a proxy in front speaks TLS".to_owned()
+                "give [tls] certificate and key, or write tls = \"terminated-upstream\" if a proxy in front speaks TLS"
+                    .to_owned()
             }
-            Self::Open(problem) => problem.hint(),
+            Self::Open(problem) => problem.hint.clone().unwrap_or_else(|| "see `keyfob doctor`".to_owned()),
             Self::Store(keyfob_store::StoreError::WrongRootKey) => {
                 "put back the root key this database was made with: `keyfob root-key import`".to_owned()
             }

@@ -8,11 +8,10 @@ use std::time::{Duration, SystemTime};
 use keyfob_core::policy::Policy;
 use keyfob_store::{Changed, Store};
 
-use super::ServeProblem;
 use super::tls::Reloadable;
+use super::{ServeProblem, by_keyfob};
 use crate::app::App;
 use crate::clock;
-use crate::control;
 
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,7 +25,7 @@ pub(super) async fn import_policy(store: &dyn Store, file: &Path) -> Result<Chan
     let refused = |reason: String| ServeProblem::Policy { path: file.to_owned(), reason };
     let text = tokio::fs::read_to_string(file).await.map_err(|error| refused(error.to_string()))?;
     Policy::parse(&text, 0).map_err(|problem| refused(problem.to_string()))?;
-    let audit = control::audit("keyfob", "policy.applied", &file.display().to_string());
+    let audit = by_keyfob("policy.applied", &file.display().to_string());
     Ok(store.set_policy(&text, &audit).await?)
 }
 
