@@ -10,4 +10,5 @@ mod json_server;
 mod map;
 mod postman;
 mod support;
+mod surroundings;
 mod websocket;

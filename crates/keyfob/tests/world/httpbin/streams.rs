@@ -36,6 +36,26 @@ fn a_slow_stream_is_passed_on_as_it_comes() {
 }
 
 #[test]
+fn sigterm_lets_an_open_answer_end_and_takes_no_new_one() {
+    let mut front = Front::open();
+    let address = front.house.public();
+    let mut connection = Connection::open(address).unwrap();
+    connection.send(&Request::new("GET", "/drip?duration=2&numbytes=4&delay=0").bearer(&front.token).bytes()).unwrap();
+    let head = connection.head().unwrap();
+    let mut got = connection.some().unwrap();
+    let keyfob = front.house.release();
+    keyfob.terminate();
+    let refused = clock::until(Duration::from_secs(5), || std::net::TcpStream::connect(address).err());
+    assert!(refused.is_some(), "it still takes connections");
+    while got.len() < 4 {
+        let more = connection.some().unwrap();
+        assert!(!more.is_empty(), "the open answer was cut: {head:?}");
+        got.extend(more);
+    }
+    assert_eq!(keyfob.wait().code(), Some(0));
+}
+
+#[test]
 fn a_caller_who_goes_away_leaves_the_way_free_for_the_next() {
     let front = Front::open();
     for _ in 0..10 {

@@ -78,6 +78,11 @@ impl House {
         }
     }
 
+    /// Take the program out of the house, to watch it end.
+    pub fn release(&mut self) -> Keyfob {
+        self.keyfob.take().expect("keyfob was started")
+    }
+
     /// The program.
     pub fn keyfob(&self) -> &Keyfob {
         self.keyfob.as_ref().expect("keyfob was started")
