@@ -215,7 +215,7 @@ impl Caller {
         let grant = &user.grant;
         let carried = &proof.claims.scope;
         // Equal is the common case and costs one comparison; a token of wider scope gives no more than the grant.
-        let scope = if grant.scope == *carried || grant.scope.is_subset_of(carried) {
+        let scope = if grant.scope == **carried || grant.scope.is_subset_of(carried) {
             grant.text.clone()
         } else {
             Bytes::from(grant.scope.intersection(carried).to_string())
