@@ -185,20 +185,19 @@ async fn intentions_that_wait_together_share_a_commit() {
 async fn an_intention_that_fails_takes_nobody_with_it() {
     let (_directory, path) = place();
     let store = Arc::new(Sqlite::open(&path, options(1)).unwrap());
-    let key = SigningKey::generate(Algorithm::EdDsa, rng()).unwrap();
-    let by = audit("signing-key.added", START);
-    let (first, policy, twice, last) = tokio::join!(
-        store.add_signing_key(&key, &by),
-        store.set_policy("one", &by),
-        store.add_signing_key(&key, &by),
-        store.set_policy("two", &by),
-    );
-    assert_eq!(first.unwrap(), Revision(1));
-    assert_eq!(revision_of(policy.unwrap()), Revision(2));
-    assert!(matches!(twice, Err(StoreError::Unavailable(_))), "one key is added once");
-    assert_eq!(revision_of(last.unwrap()), Revision(3), "what failed left no gap");
-    assert_eq!(store.changes_since(Revision(0)).await.unwrap().len(), 3);
-    assert_eq!(store.audit(10).await.unwrap().len(), 3);
+    let by = audit("policy.set", START);
+    let half_done = |transaction: &mut writer::Transaction<'_>| -> Outcome<Changed> {
+        policies::set(transaction, "half done", &audit("policy.set", START))?;
+        Err(failure::corrupt("on second thoughts"))
+    };
+    let (first, failed, last) =
+        tokio::join!(store.set_policy("one", &by), store.writer.write(half_done), store.set_policy("two", &by));
+    assert_eq!(revision_of(first.unwrap()), Revision(1));
+    assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{failed:?}");
+    assert_eq!(revision_of(last.unwrap()), Revision(2), "what failed left no gap");
+    assert_eq!(store.policy().await.unwrap().unwrap().version, 2, "and no row");
+    assert_eq!(store.changes_since(Revision(0)).await.unwrap().len(), 2);
+    assert_eq!(store.audit(10).await.unwrap().len(), 2);
 }
 
 /// A store whose commits fail while the switch is on.
