@@ -4,6 +4,8 @@
 //! Every change to a fact that a cache may hold raises the revision as the last statement of its transaction and
 //! appends what to forget to the feed. New facts (a session, a user) raise nothing: a cache miss finds them.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 #[cfg(test)]
 mod fixture;

@@ -3,8 +3,8 @@
 //!
 //! If a commit fails, every intention of it "could not tell" and the writer closes: after a failed fsync nothing that
 //! the system says about the file can be believed, so there is no retry and no acknowledgement ever after. The doorbell
-//! closes with it, which is how the program learns that it should stop. A full disk is no such failure: SQLite wrote no
-//! commit record, the transaction is rolled back, and writing goes on when there is room again.
+//! closes with it, which is how the program learns that it should stop. A full disk is no such failure: `SQLite` wrote
+//! no commit record, the transaction is rolled back, and writing goes on when there is room again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
