@@ -36,6 +36,9 @@ pub trait Store: Send + Sync {
     /// This life of the store; carried in every token.
     fn incarnation(&self) -> Incarnation;
 
+    /// Reads and intentions served since this process opened the store, for metrics.
+    fn operations(&self) -> u64;
+
     /// The newest committed revision of this process's store, as a doorbell: losing a beat costs latency, not truth.
     /// It closes (`changed()` fails) when the store has stopped for good after a failure of the disk: every call is
     /// [`StoreError::Unavailable`] from then on, and the process should stop.

@@ -19,6 +19,7 @@ mod users;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use keyfob_core::SecureRandom;
@@ -70,6 +71,7 @@ struct Sqlite {
     rng: &'static (dyn SecureRandom + Sync),
     readers: Readers,
     writer: Writer,
+    reads: AtomicU64,
 }
 
 impl Sqlite {
@@ -83,11 +85,19 @@ impl Sqlite {
         connection::prepare_to_write(&db)?;
         migrate::migrate(&db)?;
         let incarnation = meta::open(&db, &root_key, fresh_incarnation)?;
-        Ok(Self { incarnation, root_key, rng, readers: Readers::new(path), writer: Writer::start(db)? })
+        Ok(Self {
+            incarnation,
+            root_key,
+            rng,
+            readers: Readers::new(path),
+            writer: Writer::start(db)?,
+            reads: AtomicU64::new(0),
+        })
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
         self.writer.check_open()?;
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.readers.read(work)
     }
 }
@@ -96,6 +106,10 @@ impl Sqlite {
 impl Store for Sqlite {
     fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    fn operations(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed) + self.writer.intentions()
     }
 
     fn doorbell(&self) -> watch::Receiver<Revision> {

@@ -37,7 +37,10 @@ fn every_dialect_on_both_listeners_gives_the_one_decision() {
             let good = ask(address, &request.clone().bearer(&ada));
             assert_eq!(good.status, 200);
             assert!(good.body.is_empty(), "a body costs nginx its connection");
-            assert_eq!(identity(&good), [Some("ada"), Some(&subject), Some("caller"), Some("api:use")].map(|v| v.map(|v: &str| v)));
+            assert_eq!(
+                identity(&good),
+                [Some("ada"), Some(&subject), Some("caller"), Some("api:use")].map(|v| v.map(|v: &str| v))
+            );
             assert_eq!(good.header("cache-control"), Some("no-store"));
             let none = ask(address, &request);
             assert_eq!((none.status, none.challenge()), (401, r#"Bearer realm="keyfob""#));
@@ -104,7 +107,9 @@ fn the_rfc6750_profile_answers_403_and_400_where_the_uniform_one_says_401() {
 fn the_internal_listener_has_health_and_metrics_and_the_public_one_has_not() {
     let house = house();
     let internal = house.keyfob().internal;
-    for (path, inside) in [("/auth/health/live", 200), ("/auth/health/ready", 200), ("/metrics", 200), ("/auth/me", 404)] {
+    for (path, inside) in
+        [("/auth/health/live", 200), ("/auth/health/ready", 200), ("/metrics", 200), ("/auth/me", 404)]
+    {
         assert_eq!(ask(internal, &Request::new("GET", path)).status, inside, "{path}");
     }
     for (path, outside) in [("/auth/health/live", 404), ("/auth/health/ready", 404), ("/metrics", 401)] {

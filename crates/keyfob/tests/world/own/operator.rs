@@ -66,7 +66,7 @@ fn a_second_server_on_the_same_data_names_the_first() {
         Ok(_) => panic!("two owners"),
         Err(said) => said,
     };
-    check(&said, &[&house.keyfob().pid().to_string()]);
+    check(&said, &[&house.keyfob().id().to_string()]);
 }
 
 #[test]
@@ -87,8 +87,12 @@ fn another_root_key_or_a_damaged_database_stops_the_start() {
 }
 
 #[test]
-fn a_term_signal_lets_open_requests_finish() {
-    let house = House::open("http://127.0.0.1:9");
-    let status = house.keyfob().terminate();
+fn a_term_signal_stops_it_cleanly_and_the_data_can_be_opened_again() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let keyfob = Keyfob::serve(&data, &[], &[]);
+    keyfob.terminate();
+    let status = keyfob.wait();
     assert!(status.success(), "{status}");
+    Keyfob::serve(&data, &[], &[]).kill();
 }

@@ -15,7 +15,9 @@ fn json_and_form_sign_in_answer_alike() {
     let form = Request::new("POST", "/auth/login")
         .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
         .header("Authorization", "Basic Y2xpZW50OnNlY3JldA==")
-        .body("grant_type=password&client_id=any&client_secret=any&username=ada&password=seven+violet+kettles+drumming");
+        .body(
+            "grant_type=password&client_id=any&client_secret=any&username=ada&password=seven+violet+kettles+drumming",
+        );
     for answer in [login(house.public(), "ada", PASSWORD), house.ask(&form)] {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let document = answer.json();
