@@ -3,16 +3,36 @@
 //! size is capped before anything is split. Cheap checks first, the signature last. Never fetches a key, never
 //! reads a clock.
 
+mod claims;
+mod jws;
+mod session_tag;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SecureRandom;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use self::claims::{NumericDate, Read, Written};
+use self::jws::{Compact, Header};
+pub use self::session_tag::SessionTagger;
 use crate::id::{Incarnation, SessionId, TokenId, UserId};
 use crate::scope::Scope;
-use crate::signing_key::{KeyError, KeySet, SigningKey};
+use crate::signing_key::{KeyError, KeySet, SigningKey, VerifyingKey};
 use crate::time::Timestamp;
 
-/// What an accepted token says. Issuer and audience are checked and not kept.
+/// Largest leeway that is honoured: more would be a longer life by another name (RFC 7519 §4.1.4: "no
+/// more than a few minutes").
+const LEEWAY_MAX: Duration = Duration::from_mins(1);
+
+/// Characters of a UUID in its hyphenated form (RFC 9562 §4). The other forms that libraries read are refused.
+const UUID_CHARS: usize = 36;
+
+/// What an accepted token says. Issuer and audience are checked and not kept. The two texts are shared, because a
+/// guard remembers a million of these and nearly all name the same client and scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// `sub`: the user.
@@ -22,9 +42,9 @@ pub struct Claims {
     /// `jti`: its own id.
     pub token_id: TokenId,
     /// `client_id`: the program it was issued to.
-    pub client_id: Box<str>,
+    pub client_id: Arc<str>,
     /// `scope`: at most what the user's roles grant.
-    pub scope: Scope,
+    pub scope: Arc<Scope>,
     /// `iat`.
     pub issued_at: Timestamp,
     /// `exp`.
@@ -68,56 +88,84 @@ pub enum Flaw {
     Signature,
 }
 
-/// Keyed tag on session ids, so that an invented session costs no signature check and no store read.
-#[derive(Clone)]
-pub struct SessionTagger {
-    _todo: (),
-}
-
-impl SessionTagger {
-    /// A tagger with a 32-byte key derived from the root key.
-    #[must_use]
-    pub fn new(key: &[u8; 32]) -> Self {
-        let _ = key;
-        todo!()
-    }
-
-    /// The `sid` text for a session: base64url of its 16 bytes and an 8-byte HMAC-SHA-256 tag, 32 characters.
-    #[must_use]
-    pub fn seal(&self, session: SessionId) -> String {
-        let _ = session;
-        todo!()
-    }
-
-    /// The session that `sid` names, if this installation made it. Constant time in the tag.
-    #[must_use]
-    pub fn open(&self, sid: &str) -> Option<SessionId> {
-        let _ = sid;
-        todo!()
-    }
-}
-
 /// What issuer and guards agree on.
-#[derive(Clone)]
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use aws_lc_rs::rand::SystemRandom;
+/// use keyfob_core::access_token::{Claims, Flaw, Profile, SessionTagger};
+/// use keyfob_core::id::{Incarnation, SessionId, TokenId, UserId};
+/// use keyfob_core::scope::Scope;
+/// use keyfob_core::signing_key::{Algorithm, KeySet, SigningKey};
+/// use keyfob_core::time::Timestamp;
+///
+/// let rng = SystemRandom::new();
+/// let key = SigningKey::generate(Algorithm::Es256, &rng)?;
+/// let keys = KeySet::new(vec![key.verifying_key().clone()]);
+/// let profile = Profile {
+///     issuer: "https://api.example".into(),
+///     audience: "https://api.example".into(),
+///     leeway: Duration::from_secs(30),
+///     tagger: SessionTagger::new(&[7; 32]),
+/// };
+///
+/// let now = Timestamp::from_seconds(1_700_000_000);
+/// let claims = Claims {
+///     subject: UserId::new(now, &[1; 10]),
+///     session: SessionId::new(now, &[2; 10]),
+///     token_id: TokenId::new(now, &[3; 10]),
+///     client_id: "keyfob".into(),
+///     scope: Scope::parse("reports:read")?.into(),
+///     issued_at: now,
+///     expires_at: now + Duration::from_secs(900),
+///     incarnation: Incarnation([4; 16]),
+/// };
+/// let token = profile.sign(&claims, &key, &rng)?;
+///
+/// assert_eq!(profile.verify(&token, &keys, now), Ok(claims));
+/// let late = now + Duration::from_secs(930);
+/// assert_eq!(profile.verify(&token, &keys, late), Err(Flaw::Expired));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
 pub struct Profile {
     /// `iss`, exact.
     pub issuer: Box<str>,
     /// `aud`, exact (a token may list several; this one must be among them).
     pub audience: Box<str>,
-    /// Allowed clock difference: 30 s by default, at most 60 s.
+    /// Allowed clock difference: 30 s by default, at most 60 s (more counts as 60 s).
     pub leeway: Duration,
     /// The keyed tag on `sid`.
     pub tagger: SessionTagger,
 }
 
 impl Profile {
-    /// Sign `claims`.
+    /// Sign `claims`. Times are written as whole seconds, rounded down, so a token never lives longer than asked.
     ///
     /// # Errors
     /// [`KeyError`] if the library refuses.
     pub fn sign(&self, claims: &Claims, key: &SigningKey, rng: &dyn SecureRandom) -> Result<String, KeyError> {
-        let _ = (claims, key, rng);
-        todo!()
+        let written = Written {
+            iss: &self.issuer,
+            aud: &self.audience,
+            sub: claims.subject,
+            client_id: &claims.client_id,
+            exp: claims.expires_at.seconds(),
+            iat: claims.issued_at.seconds(),
+            jti: claims.token_id,
+            sid: &self.tagger.seal(claims.session),
+            scope: &claims.scope,
+            inc: &URL_SAFE_NO_PAD.encode(claims.incarnation.0),
+        };
+        let payload = serde_json::to_vec(&written).map_err(|_| KeyError)?;
+        let mut token = URL_SAFE_NO_PAD.encode(Header::json(key.verifying_key()));
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = key.sign(token.as_bytes(), rng)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
     }
 
     /// Every check but the signature.
@@ -125,8 +173,20 @@ impl Profile {
     /// # Errors
     /// The first [`Flaw`] found.
     pub fn screen<'t, 'k>(&self, token: &'t str, keys: &'k KeySet, now: Timestamp) -> Result<Screened<'t, 'k>, Flaw> {
-        let _ = (token, keys, now);
-        todo!()
+        let compact = Compact::split(token)?;
+        let header = Header::read(&compact.header)?;
+        let key = keys.key(&header.kid.0).filter(|key| header.is_for(key)).ok_or(Flaw::Key)?;
+        let read: Read<'_> = jws::object(&compact.payload).ok_or(Flaw::Claims)?;
+        if *read.iss.0 != *self.issuer {
+            return Err(Flaw::Issuer);
+        }
+        if !read.aud.contains(&self.audience) {
+            return Err(Flaw::Audience);
+        }
+        self.judge_times(&read, now)?;
+        let session = self.tagger.open(&read.sid.0).ok_or(Flaw::SessionTag)?;
+        let claims = believe(&read, session).ok_or(Flaw::Claims)?;
+        Ok(Screened { signing_input: compact.signing_input, signature: compact.signature, key, claims })
     }
 
     /// Every check.
@@ -136,12 +196,24 @@ impl Profile {
     pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Flaw> {
         self.screen(token, keys, now)?.verify()
     }
+
+    /// RFC 7519 §4.1.4 to §4.1.6, each clock being wrong by at most the leeway.
+    fn judge_times(&self, read: &Read<'_>, now: Timestamp) -> Result<(), Flaw> {
+        let leeway = self.leeway.min(LEEWAY_MAX);
+        let live = now < instant(read.exp) + leeway;
+        if !live {
+            return Err(Flaw::Expired);
+        }
+        let begun = |from: NumericDate| instant(from) <= now + leeway;
+        if begun(read.iat) && read.nbf.is_none_or(begun) { Ok(()) } else { Err(Flaw::NotYetValid) }
+    }
 }
 
 /// A token that passed every cheap check. What it says is not to be believed before [`Screened::verify`].
 pub struct Screened<'t, 'k> {
-    _token: &'t str,
-    _keys: &'k KeySet,
+    signing_input: &'t str,
+    signature: Vec<u8>,
+    key: &'k VerifyingKey,
     claims: Claims,
 }
 
@@ -157,6 +229,39 @@ impl Screened<'_, '_> {
     /// # Errors
     /// [`Flaw::Signature`].
     pub fn verify(self) -> Result<Claims, Flaw> {
-        todo!()
+        if self.key.verifies(self.signing_input.as_bytes(), &self.signature) {
+            Ok(self.claims)
+        } else {
+            Err(Flaw::Signature)
+        }
     }
+}
+
+impl fmt::Debug for Screened<'_, '_> {
+    /// The token's id only: a token is a secret as long as it lives.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Screened({})", self.claims.token_id)
+    }
+}
+
+/// The claims in their own types, or nothing if one of the texts is not what it stands for.
+fn believe(read: &Read<'_>, session: SessionId) -> Option<Claims> {
+    Some(Claims {
+        subject: uuid(&read.sub.0)?,
+        session,
+        token_id: uuid(&read.jti.0)?,
+        client_id: Arc::from(&*read.client_id.0),
+        scope: Arc::new(Scope::parse(&read.scope.0).ok()?),
+        issued_at: instant(read.iat),
+        expires_at: instant(read.exp),
+        incarnation: Incarnation(URL_SAFE_NO_PAD.decode(&*read.inc.0).ok()?.try_into().ok()?),
+    })
+}
+
+fn uuid<T: FromStr>(text: &str) -> Option<T> {
+    if text.len() == UUID_CHARS { text.parse().ok() } else { None }
+}
+
+fn instant(date: NumericDate) -> Timestamp {
+    Timestamp::from_seconds(date.0)
 }

@@ -1,9 +1,24 @@
 //! Rate limiting of sign-in (SP 800-63B-4 §3.2.2): may this attempt proceed? Pure arithmetic over what a store has
 //! counted. An attempt is reserved before hashing and settled after, so parallel guesses cannot outrun the count.
+//!
+//! The promise, for every account: in no interval `(t - window, t]`, wherever it lies, are there more than
+//! `account_failures` wrong guesses, and never more than `consecutive_failures` in a row. It holds because
+//! failures are counted back from now, not in windows with fixed ends (across one of which twice as many would fit),
+//! and because an attempt that is still pending counts as the failure it may become. A right password is never
+//! refused for other pending ones: it waits for them. Never knows whose tally it judges.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use crate::time::Timestamp;
+
+/// How long a caller is told to wait when only an operator can help, and asking sooner is useless.
+const OPERATOR_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Shortest wait a refused caller is told: the unit of `Retry-After`, and zero would mean "at once".
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 
 /// The limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +47,17 @@ impl Default for Limits {
     }
 }
 
-/// What the store has counted for one account or one address.
+/// What the store has counted for one account or one address, in the transaction that would reserve the attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Failures in the current window.
+    /// Failed attempts with `at > now - window`, lapsed reservations among them.
     pub failures: u32,
     /// Reservations that are neither settled nor lapsed.
     pub pending: u32,
-    /// Failures since the last success (accounts only).
+    /// Failures since the last success (accounts only; zero for an address).
     pub consecutive: u32,
-    /// When the current window began.
-    pub window_started_at: Timestamp,
+    /// When the oldest of `failures` was.
+    pub oldest_failure_at: Option<Timestamp>,
 }
 
 /// May an attempt proceed?
@@ -54,14 +69,70 @@ pub enum Admission {
     Wait,
     /// No, for this long.
     Refuse {
-        /// How long until the next attempt may proceed.
+        /// How long until the next attempt may proceed. One second or more.
         retry_after: Duration,
     },
 }
 
-/// Judge one attempt against the account's and the address's tallies.
+/// Judge one attempt against the account's and the address's tallies. The stricter of the two stands.
+///
+/// ```
+/// use keyfob_core::throttle::{Admission, Limits, Tally, admit};
+/// use keyfob_core::time::Timestamp;
+/// use std::time::Duration;
+///
+/// let (limits, now) = (Limits::default(), Timestamp::from_seconds(10_000));
+/// let address = Tally::default();
+/// let fresh = Tally { failures: 3, oldest_failure_at: Some(now - Duration::from_secs(60)), ..Tally::default() };
+/// assert_eq!(admit(&limits, &fresh, &address, now), Admission::Proceed);
+///
+/// let busy = Tally { pending: 7, ..fresh };
+/// assert_eq!(admit(&limits, &busy, &address, now), Admission::Wait);
+///
+/// let spent = Tally { failures: 10, ..fresh };
+/// let retry_after = Duration::from_secs(14 * 60);
+/// assert_eq!(admit(&limits, &spent, &address, now), Admission::Refuse { retry_after });
+/// ```
 #[must_use]
 pub fn admit(limits: &Limits, account: &Tally, address: &Tally, now: Timestamp) -> Admission {
-    let _ = (limits, account, address, now);
-    todo!()
+    let verdicts = [
+        in_a_row(limits, account),
+        in_the_window(limits.account_failures, limits.window, account, now),
+        in_the_window(limits.address_failures, limits.window, address, now),
+    ];
+    verdicts.into_iter().fold(Admission::Proceed, stricter)
+}
+
+/// Judge the failures since the last success.
+fn in_a_row(limits: &Limits, account: &Tally) -> Admission {
+    if account.consecutive >= limits.consecutive_failures {
+        Admission::Refuse { retry_after: OPERATOR_WAIT }
+    } else if account.consecutive.saturating_add(account.pending) >= limits.consecutive_failures {
+        Admission::Wait
+    } else {
+        Admission::Proceed
+    }
+}
+
+/// Judge the failures inside the window that ends now.
+fn in_the_window(budget: u32, window: Duration, tally: &Tally, now: Timestamp) -> Admission {
+    if tally.failures >= budget {
+        // Half open: a failure at `a` counts while now < a + window. A budget of zero has no oldest to wait for.
+        let oldest = tally.oldest_failure_at.unwrap_or(now);
+        Admission::Refuse { retry_after: (oldest + window).since(now).max(RETRY_AFTER_MIN) }
+    } else if tally.failures.saturating_add(tally.pending) >= budget {
+        Admission::Wait
+    } else {
+        Admission::Proceed
+    }
+}
+
+fn stricter(one: Admission, other: Admission) -> Admission {
+    use Admission::{Proceed, Refuse, Wait};
+    match (one, other) {
+        (Refuse { retry_after: a }, Refuse { retry_after: b }) => Refuse { retry_after: a.max(b) },
+        (refusal @ Refuse { .. }, _) | (_, refusal @ Refuse { .. }) => refusal,
+        (Wait, _) | (_, Wait) => Wait,
+        (Proceed, Proceed) => Proceed,
+    }
 }

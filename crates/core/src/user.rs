@@ -4,13 +4,33 @@
 use std::fmt;
 
 use bytes::Bytes;
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
 use crate::policy::Grant;
 use crate::time::Timestamp;
 
+#[cfg(test)]
+mod tests;
+
+/// Longest username, in code points: enough for any e-mail address in use, and one row of a terminal.
+const USERNAME_CODE_POINTS_MAX: usize = 64;
+
+/// How often RFC 8264 §7 lets the rules be applied again before a text that keeps changing is refused.
+const USERNAME_ROUNDS_MAX: usize = 3;
+
 /// A canonical username: 1 to 64 code points, case mapped and NFC; never one that parses as a UUID.
+///
+/// ```
+/// use keyfob_core::user::{Username, UsernameProblem};
+///
+/// assert_eq!(Username::parse("Alice@Example.org")?.as_str(), "alice@example.org");
+/// assert_eq!(Username::parse("\u{ff21}lice")?, Username::parse("alice")?); // a full-width A
+/// assert_eq!(Username::parse("alice smith"), Err(UsernameProblem::Character));
+/// # Ok::<(), UsernameProblem>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Username(String);
@@ -24,8 +44,11 @@ pub enum UsernameProblem {
     /// Longer than 64 code points.
     #[error("a username has at most 64 characters")]
     TooLong,
-    /// A character that RFC 8265 does not allow: a space, a control character, a symbol.
-    #[error("a username has letters, digits and . _ - @ + only: no spaces or control characters")]
+    /// What the PRECIS `IdentifierClass` (RFC 8264 §4.2) does not allow: a space, a control character, a symbol or sign
+    /// outside ASCII, an unassigned or ligature-like character; or letters of both directions (RFC 5893 §2).
+    #[error(
+        "a username has letters, digits and visible ASCII signs such as . _ - @ +, in one writing direction: no spaces, control characters or other symbols"
+    )]
     Character,
     /// It looks like a subject id.
     #[error("a username cannot look like a UUID, which is how user ids look")]
@@ -38,8 +61,14 @@ impl Username {
     /// # Errors
     /// [`UsernameProblem`] says what to change.
     pub fn parse(raw: &str) -> Result<Self, UsernameProblem> {
-        let _ = raw;
-        todo!()
+        if raw.is_empty() {
+            return Err(UsernameProblem::Empty);
+        }
+        let name = canonical(raw)?;
+        if uuid::Uuid::try_parse(&name).is_ok() {
+            return Err(UsernameProblem::LooksLikeId);
+        }
+        Ok(Self(name))
     }
 
     /// The canonical spelling.
@@ -47,6 +76,24 @@ impl Username {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Apply the UsernameCaseMapped rules until they change nothing (RFC 8264 §7): the canonical form of a canonical form
+/// is itself. Length is judged before each round, so that no rule works on more than 64 code points.
+fn canonical(raw: &str) -> Result<String, UsernameProblem> {
+    let profile = UsernameCaseMapped::new();
+    let mut name = raw.to_owned();
+    for _ in 0..=USERNAME_ROUNDS_MAX {
+        if name.chars().nth(USERNAME_CODE_POINTS_MAX).is_some() {
+            return Err(UsernameProblem::TooLong);
+        }
+        let mapped = profile.enforce(name.as_str()).map_err(|_| UsernameProblem::Character)?;
+        if mapped == name {
+            return Ok(name);
+        }
+        name = mapped.into_owned();
+    }
+    Err(UsernameProblem::Character)
 }
 
 impl fmt::Display for Username {

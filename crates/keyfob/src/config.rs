@@ -1,5 +1,15 @@
 //! Settings: `keyfob.toml`, `KEYFOB_…` variables and flags, in rising order of precedence, parsed once into valid values.
-//! Unknown keys are refused with line and column. Nothing later re-checks what this file accepted.
+//! Unknown keys are refused with line and column. Nothing later re-checks what this file accepted. A secret is never
+//! a setting: passwords come from a terminal or standard input, keys from files of their own.
+
+mod draft;
+mod keys;
+mod layers;
+mod problem;
+mod value;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +19,9 @@ use keyfob_core::password::Cost;
 use keyfob_core::refusal::Profile;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::throttle::Limits;
+
+pub use layers::{Loaded, Sources, load};
+pub use problem::{ConfigProblem, Origin};
 
 /// Everything an operator can set. Built by [`crate::cli`], or by `Settings::default()` in tests.
 #[derive(Clone, Debug)]
@@ -132,6 +145,21 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl Settings {
+    /// Refuse to carry passwords and tokens in the clear beyond this machine. The one place that decides it; called
+    /// before a listener is bound.
+    ///
+    /// # Errors
+    /// [`ConfigProblem`] if an address is not loopback and nothing says how TLS protects it.
+    pub fn check_exposure(&self) -> Result<(), ConfigProblem> {
+        let listeners = [("listen", self.listen), ("internal-listen", self.internal_listen)];
+        match listeners.into_iter().find(|(_, address)| !address.ip().is_loopback()) {
+            Some((key, address)) if self.tls == Tls::Loopback => Err(problem::open_plaintext(key, address)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for Settings {

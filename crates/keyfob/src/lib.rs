@@ -1,11 +1,22 @@
 //! keyfob, the program: `cli` -> `serve` -> `http` | `gateway` -> `app`.
+//!
+//! [`config`] turns file, variables and flags into [`config::Settings`]; [`serve`] wires an [`app::App`] and listens;
+//! [`http`] answers keyfob's own endpoints and [`gateway`] forwards what was permitted; [`verify`] turns a token into
+//! evidence, [`feed`] makes the cache forget what changed; [`control`] lets commands reach a running server.
 
+pub mod app;
 pub mod body;
+pub mod clock;
 pub mod config;
+pub mod control;
+pub mod desk;
+pub mod failed_signatures;
+pub mod feed;
 pub mod gateway;
-pub mod serve {
-    //! How connections arrive: the accept loop and TLS.
-
-    pub mod listener;
-    pub mod tls;
-}
+pub mod hashing;
+pub mod http;
+pub mod keys;
+pub mod log;
+pub mod metrics;
+pub mod serve;
+pub mod verify;

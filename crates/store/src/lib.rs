@@ -5,9 +5,13 @@
 //! appends what to forget to the feed. New facts (a session, a user) raise nothing: a cache miss finds them.
 
 mod error;
+#[cfg(test)]
+mod fixture;
 mod record;
 pub mod root_key;
 pub mod sqlite;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use keyfob_core::change::{Change, Revision};
@@ -31,9 +35,12 @@ pub trait Store: Send + Sync {
     fn incarnation(&self) -> Incarnation;
 
     /// The newest committed revision of this process's store, as a doorbell: losing a beat costs latency, not truth.
+    /// It closes (`changed()` fails) when the store has stopped for good after a failure of the disk: every call is
+    /// [`StoreError::Unavailable`] from then on, and the process should stop.
     fn doorbell(&self) -> watch::Receiver<Revision>;
 
-    /// The changes after `applied`, in order, at most 1,000; empty if there is none.
+    /// The changes after `applied`, in order, at most 1,000; empty if there is none. Each has a revision of its own; if
+    /// the first is not `applied + 1`, those between were swept, and the caller must forget everything it holds.
     async fn changes_since(&self, applied: Revision) -> Result<Vec<Change>>;
 
     /// The newest revision, read from the store.
@@ -74,7 +81,8 @@ pub trait Store: Send + Sync {
     /// Replace a user's roles. Raises the revision.
     async fn set_roles(&self, id: UserId, roles: &[keyfob_core::user::RoleName], by: &Audit) -> Result<Changed>;
 
-    /// Enable or disable a user; disabling ends its sessions, enabling clears its throttle. Raises the revision.
+    /// Enable or disable a user; disabling ends its sessions, enabling clears its throttle (also of a user that is
+    /// enabled already). Raises the revision.
     async fn set_status(&self, id: UserId, status: keyfob_core::user::Status, by: &Audit) -> Result<Changed>;
 
     /// Replace the password hash and end the sessions that `change` names; clears the throttle. Raises the revision.
@@ -117,8 +125,8 @@ pub trait Store: Send + Sync {
     /// The newest audit rows, newest first, at most `limit` (1 to 1,000).
     async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>>;
 
-    /// Remove what nothing can need any more: sessions, attempts and feed rows that ended before `before`; at most
-    /// 10,000 rows a call. Returns how many went.
+    /// Remove what nothing can need any more: sessions that ended before `before`, feed rows an hour older, attempts a
+    /// day older, and the failures of unknown names a week older; at most 10,000 rows a call. Returns how many went.
     async fn sweep(&self, before: Timestamp) -> Result<u64>;
 
     /// Verify the database file: `Ok(())` or [`StoreError::Corrupt`].
@@ -126,4 +134,9 @@ pub trait Store: Send + Sync {
 
     /// Row counts for `doctor` and metrics.
     async fn counts(&self) -> Result<Counts>;
+}
+
+/// The directory that holds `path`.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,10 +1,47 @@
 //! SQLite inside the process: WAL, `synchronous=FULL`, STRICT tables, one writer thread with group commit, reads on the
-//! calling thread. One process owns the store.
+//! calling thread. One process owns the store; keeping a second one out is the program's part.
+
+mod attempts;
+mod audit;
+mod changes;
+mod connection;
+mod failure;
+mod keys;
+mod meta;
+mod migrate;
+mod policies;
+mod row;
+mod sessions;
+mod sweep;
+mod users;
+mod writer;
 
 use std::path::Path;
 
+use async_trait::async_trait;
+use keyfob_core::SecureRandom;
+use keyfob_core::change::{Change, Revision};
+use keyfob_core::id::{Incarnation, SessionId, UserId};
+use keyfob_core::session::{Session, SessionListing};
+use keyfob_core::signing_key::SigningKey;
+use keyfob_core::time::Timestamp;
+use keyfob_core::user::{RoleName, Status, User, Username};
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use self::connection::Readers;
+use self::failure::Outcome;
+use self::writer::Writer;
 use crate::root_key::RootKey;
-use crate::{Result, Store};
+use crate::{
+    Attempt, Audit, AuditRow, Changed, Counts, FailedAttempt, Login, Made, NewUser, PasswordChange, Reservation,
+    Result, Saved, Store, StoreError, StoredKey, StoredPolicy,
+};
+
+const COUNTS: &str =
+    "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions), (SELECT count(*) FROM audit)";
+const INTEGRITY: &str = "SELECT integrity_check FROM pragma_integrity_check(10)";
+const FOREIGN_KEYS: &str = "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1";
 
 /// What [`open`] needs beside the path.
 pub struct Options {
@@ -13,14 +50,209 @@ pub struct Options {
     /// Sixteen random bytes, used as the incarnation if the database is new.
     pub fresh_incarnation: [u8; 16],
     /// Randomness for AES-GCM nonces.
-    pub rng: &'static (dyn keyfob_core::SecureRandom + Sync),
+    pub rng: &'static (dyn SecureRandom + Sync),
 }
 
-/// Open or make the database at `path`, migrate it, and check the root key against it.
+/// Open or make the database at `path` (mode 0600, in a directory that exists), migrate it, and check the root key
+/// against it. Dropping the store finishes what was handed to it and closes the file.
 ///
 /// # Errors
 /// Every [`crate::StoreError`], with a text an operator can act on.
 pub fn open(path: &Path, options: Options) -> Result<Box<dyn Store>> {
-    let _ = (path, options);
-    todo!()
+    Ok(Box::new(Sqlite::open(path, options)?))
+}
+
+struct Sqlite {
+    incarnation: Incarnation,
+    root_key: RootKey,
+    rng: &'static (dyn SecureRandom + Sync),
+    readers: Readers,
+    writer: Writer,
+}
+
+impl Sqlite {
+    fn open(path: &Path, options: Options) -> Result<Self> {
+        Ok(Self::start(connection::open(path)?, path, options)?)
+    }
+
+    fn start(db: Connection, path: &Path, options: Options) -> Outcome<Self> {
+        let Options { root_key, fresh_incarnation, rng } = options;
+        migrate::inspect(&db)?;
+        connection::prepare_to_write(&db)?;
+        migrate::migrate(&db)?;
+        let incarnation = meta::open(&db, &root_key, fresh_incarnation)?;
+        Ok(Self { incarnation, root_key, rng, readers: Readers::new(path), writer: Writer::start(db)? })
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
+        self.writer.check_open()?;
+        self.readers.read(work)
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    fn doorbell(&self) -> watch::Receiver<Revision> {
+        self.writer.doorbell()
+    }
+
+    async fn changes_since(&self, applied: Revision) -> Result<Vec<Change>> {
+        self.read(|db| changes::since(db, applied))
+    }
+
+    async fn revision(&self) -> Result<Revision> {
+        self.read(meta::revision)
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>> {
+        self.read(|db| sessions::find(db, id))
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        self.read(|db| users::find(db, id))
+    }
+
+    async fn reserve_attempt(&self, attempt: &Attempt) -> Result<Reservation> {
+        let attempt = attempt.clone();
+        self.writer.write(move |transaction| attempts::reserve(transaction, &attempt)).await
+    }
+
+    async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()> {
+        let failure = failure.clone();
+        self.writer.write(move |transaction| attempts::record_failed(transaction, &failure)).await
+    }
+
+    async fn record_login(&self, login: &Login) -> Result<Saved> {
+        let login = login.clone();
+        self.writer.write(move |transaction| attempts::record_login(transaction, &login)).await
+    }
+
+    async fn user_by_name(&self, name: &Username) -> Result<Option<User>> {
+        self.read(|db| users::by_name(db, name))
+    }
+
+    async fn users(&self, after: Option<&Username>) -> Result<Vec<User>> {
+        self.read(|db| users::page(db, after))
+    }
+
+    async fn create_user(&self, user: &NewUser, by: &Audit) -> Result<Made> {
+        let (user, by) = (user.clone(), by.clone());
+        self.writer.write(move |transaction| users::create(transaction, &user, &by)).await
+    }
+
+    async fn set_roles(&self, id: UserId, roles: &[RoleName], by: &Audit) -> Result<Changed> {
+        let (roles, by) = (roles.to_vec(), by.clone());
+        self.writer.write(move |transaction| users::set_roles(transaction, id, &roles, &by)).await
+    }
+
+    async fn set_status(&self, id: UserId, status: Status, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| users::set_status(transaction, id, status, &by)).await
+    }
+
+    async fn set_password(&self, change: &PasswordChange, by: &Audit) -> Result<Changed> {
+        let (change, by) = (change.clone(), by.clone());
+        self.writer.write(move |transaction| users::set_password(transaction, &change, &by)).await
+    }
+
+    async fn delete_user(&self, id: UserId, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| users::delete(transaction, id, &by)).await
+    }
+
+    async fn sessions_of(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionListing>> {
+        self.read(|db| sessions::live_of(db, user, now))
+    }
+
+    async fn end_session(&self, id: SessionId, owner: Option<UserId>, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| sessions::end(transaction, id, owner, &by)).await
+    }
+
+    async fn end_sessions(&self, user: UserId, except: Option<SessionId>, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| sessions::end_all(transaction, user, except, &by)).await
+    }
+
+    async fn public_url(&self) -> Result<Option<String>> {
+        self.read(meta::public_url)
+    }
+
+    async fn set_public_url(&self, url: &str, by: &Audit) -> Result<()> {
+        let (url, by) = (url.to_owned(), by.clone());
+        self.writer.write(move |transaction| meta::set_public_url(transaction, &url, &by)).await
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
+        self.read(|db| keys::all(db, &self.root_key))
+    }
+
+    async fn add_signing_key(&self, key: &SigningKey, by: &Audit) -> Result<Revision> {
+        let (key, by) = (keys::wrap(key, &self.root_key, self.rng)?, by.clone());
+        self.writer.write(move |transaction| keys::add(transaction, &key, &by)).await
+    }
+
+    async fn policy(&self) -> Result<Option<StoredPolicy>> {
+        self.read(policies::in_force)
+    }
+
+    async fn set_policy(&self, text: &str, by: &Audit) -> Result<Changed> {
+        let (text, by) = (text.to_owned(), by.clone());
+        self.writer.write(move |transaction| policies::set(transaction, &text, &by)).await
+    }
+
+    async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>> {
+        self.read(|db| audit::newest(db, limit))
+    }
+
+    async fn sweep(&self, before: Timestamp) -> Result<u64> {
+        let mut removed = 0;
+        for _ in 0..sweep::TRANSACTIONS_MAX {
+            let went = self.writer.write(move |transaction| sweep::sweep(transaction.db(), before)).await?;
+            removed += u64::from(went);
+            if went < sweep::ROWS_PER_TRANSACTION {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.writer.check_open()?;
+        let db = self.readers.open()?;
+        let (reply, answer) = oneshot::channel();
+        // Reads the whole file: seconds for a large one, so not on a thread that has requests to answer.
+        std::thread::Builder::new()
+            .name("keyfob-check".to_owned())
+            .spawn(move || reply.send(check(&db).map_err(StoreError::from)))
+            .map_err(|cause| StoreError::Unavailable(format!("cannot start a thread: {cause}")))?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the check was broken off".to_owned())))
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        self.read(|db| {
+            let counts = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let (users, sessions, audit) = db.prepare_cached(COUNTS)?.query_one([], counts)?;
+            Ok(Counts {
+                users: row::unsigned(users)?,
+                sessions: row::unsigned(sessions)?,
+                audit: row::unsigned(audit)?,
+            })
+        })
+    }
+}
+
+fn check(db: &Connection) -> Outcome<()> {
+    let findings = db.prepare(INTEGRITY)?.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    if findings != ["ok"] {
+        return Err(failure::corrupt(findings.join("; ")));
+    }
+    match db.prepare(FOREIGN_KEYS)?.query([])?.next()? {
+        None => Ok(()),
+        Some(row) => Err(failure::corrupt(format!("a row of {} refers to nothing", row.get::<_, String>(0)?))),
+    }
 }

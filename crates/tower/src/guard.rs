@@ -1,10 +1,13 @@
-//! The policy enforcement point that every door shares: read the credential, verify it, let the policy decide.
+//! The policy enforcement point that every door shares: read the credential, verify it, let the policy decide. Knows
+//! no door and makes no response; on the warm path it allocates nothing of its own.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use keyfob_core::policy::{Ask, Decision, Evidence, Policy};
+use http::header::{AUTHORIZATION, HeaderValue};
+use keyfob_core::bearer::{self, Presented};
+use keyfob_core::policy::{self, Ask, Decision, Evidence, Policy};
 use keyfob_core::time::Timestamp;
 
 /// Why a decision could not be made: fails closed as 503.
@@ -25,11 +28,43 @@ pub trait Verify: Send + Sync + 'static {
 
 /// Judge one request by its headers.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use http::HeaderMap;
+/// use keyfob_core::policy::{Ask, Decision, Evidence, Policy};
+/// use keyfob_core::refusal::Reason;
+/// use keyfob_core::time::Timestamp;
+/// use keyfob_tower::guard::{CannotTell, Verify, judge};
+///
+/// struct NobodySignedIn;
+///
+/// impl Verify for NobodySignedIn {
+///     async fn verify(&self, _token: &str, _now: Timestamp) -> Result<Evidence, CannotTell> {
+///         Ok(Evidence::Invalid)
+///     }
+///     fn policy(&self) -> Arc<Policy> {
+///         Arc::new(Policy::signed_in(1))
+///     }
+///     fn now(&self) -> Timestamp {
+///         Timestamp::from_seconds(1_800_000_000)
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let ask = Ask::parse("GET", "api.example.com", b"/reports/7").expect("a plain path");
+/// let decision = judge(&NobodySignedIn, ask, &HeaderMap::new()).await;
+/// let Ok(Decision::Refuse(refusal)) = decision else { panic!("let through without a token") };
+/// assert_eq!(refusal.reason, Reason::NoCredentials);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// [`CannotTell`].
 pub async fn judge<V: Verify>(verifier: &V, ask: Ask, headers: &HeaderMap) -> Result<Decision, CannotTell> {
-    let _ = (verifier, ask, headers);
-    todo!()
+    let evidence = evidence(verifier, headers).await?;
+    Ok(policy::decide(&verifier.policy(), ask, &evidence, verifier.now()))
 }
 
 /// The same for keyfob's own self-service endpoints: any signed-in user.
@@ -37,6 +72,17 @@ pub async fn judge<V: Verify>(verifier: &V, ask: Ask, headers: &HeaderMap) -> Re
 /// # Errors
 /// [`CannotTell`].
 pub async fn judge_signed_in<V: Verify>(verifier: &V, ask: Ask, headers: &HeaderMap) -> Result<Decision, CannotTell> {
-    let _ = (verifier, ask, headers);
-    todo!()
+    let evidence = evidence(verifier, headers).await?;
+    Ok(policy::decide_signed_in(&verifier.policy(), ask, &evidence, verifier.now()))
+}
+
+/// What the request proves. The policy and the time are read after this, which may have waited for a store: what is
+/// decided on is as new as it can be.
+async fn evidence<V: Verify>(verifier: &V, headers: &HeaderMap) -> Result<Evidence, CannotTell> {
+    match bearer::read(headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)) {
+        Presented::Nothing => Ok(Evidence::Nothing),
+        Presented::OtherScheme => Ok(Evidence::OtherScheme),
+        Presented::Malformed => Ok(Evidence::Malformed),
+        Presented::Bearer(token) => verifier.verify(token, verifier.now()).await,
+    }
 }

@@ -1,6 +1,9 @@
 //! The `X-Auth-*` request headers that name the caller to the API behind: removed in every spelling, then always set.
+//! Servers that pass headers on as variables (CGI, WSGI, PHP) fold punctuation, so `X_Auth.User` would arrive as
+//! `X-Auth-User`. Also removes the headers that make frameworks run another method than the one that was judged.
 
-use http::{HeaderMap, HeaderName};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use keyfob_core::policy::Caller;
 
 /// `X-Auth-User`, `X-Auth-Subject`, `X-Auth-Roles`, `X-Auth-Scope`.
@@ -11,14 +14,136 @@ pub const NAMES: [HeaderName; 4] = [
     HeaderName::from_static("x-auth-scope"),
 ];
 
-/// Remove every header whose name, with `-`, `_` and `.` folded, is an identity name, whoever sent it.
+const IDENTITY: [&str; 4] = ["x-auth-user", "x-auth-subject", "x-auth-roles", "x-auth-scope"];
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// Remove every header whose name, with `-`, `_`, `.` and all other punctuation folded, is an identity name, whoever
+/// sent it.
+///
+/// ```
+/// use http::HeaderMap;
+/// use keyfob_tower::identity;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x_auth.user", "root".parse()?);
+/// headers.insert("accept", "*/*".parse()?);
+/// identity::strip(&mut headers);
+/// assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 pub fn strip(headers: &mut HeaderMap) {
-    let _ = headers;
-    todo!()
+    remove(headers, &IDENTITY);
+}
+
+/// Remove `X-HTTP-Method`, `X-HTTP-Method-Override` and `X-Method-Override` in every spelling: a framework that obeys
+/// them would run a method that was never judged.
+pub fn strip_method_overrides(headers: &mut HeaderMap) {
+    remove(headers, &METHOD_OVERRIDES);
 }
 
 /// Set all four, empty where there is no value.
 pub fn set(headers: &mut HeaderMap, caller: Option<&Caller>) {
-    let _ = (headers, caller);
-    todo!()
+    let [user, subject, roles, scope] = NAMES;
+    if let Some(caller) = caller {
+        let known = caller.user();
+        headers.insert(user, value(&known.name_header));
+        headers.insert(subject, value(&known.subject_header));
+        headers.insert(roles, value(&known.roles_header));
+        headers.insert(scope, value(caller.scope()));
+    } else {
+        for name in [user, subject, roles, scope] {
+            headers.insert(name, HeaderValue::from_static(""));
+        }
+    }
+}
+
+/// The same bytes as a header value, shared and not copied. What no header can carry becomes the empty value: it
+/// names nobody.
+fn value(bytes: &Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(bytes.clone()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn remove(headers: &mut HeaderMap, names: &[&str]) {
+    let forged = |name: &&HeaderName| names.iter().any(|reserved| folds_to(name.as_str(), reserved));
+    // Empty for nearly every request, and an empty list costs no allocation.
+    let found: Vec<HeaderName> = headers.keys().filter(forged).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// Whether `name` is `reserved` once its punctuation is folded to `-`. Header names are lower case already.
+fn folds_to(name: &str, reserved: &str) -> bool {
+    let folded = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    name.len() == reserved.len() && name.bytes().map(folded).eq(reserved.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn with(name: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("api"));
+        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("root"));
+        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("admin"));
+        headers
+    }
+
+    #[test]
+    fn an_identity_header_is_removed_in_every_spelling() {
+        for name in ["X-Auth-User", "x_auth_user", "X.Auth.User", "X-Auth_Roles", "x~auth!scope", "X-AUTH.SUBJECT"] {
+            let mut headers = with(name);
+            strip(&mut headers);
+            assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"], "{name}");
+        }
+    }
+
+    #[test]
+    fn other_headers_stay() {
+        for name in ["x-auth-users", "x-auth-use", "xauth-user", "x-authx-user", "authorization", "x-auth"] {
+            let mut headers = with(name);
+            strip(&mut headers);
+            assert_eq!(headers.get_all(name).iter().count(), 2, "{name}");
+        }
+    }
+
+    #[test]
+    fn method_overrides_are_removed_in_every_spelling() {
+        for name in ["X-HTTP-Method-Override", "x_http_method", "X.Method-Override"] {
+            let mut headers = with(name);
+            strip_method_overrides(&mut headers);
+            assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"], "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_caller_all_four_are_set_and_empty() {
+        let mut headers = with("x-auth-user");
+        set(&mut headers, None);
+        for name in &NAMES {
+            assert_eq!(headers.get_all(name).iter().collect::<Vec<_>>(), [""], "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn punctuation_and_case_never_hide_an_identity_header(
+            at in 0..4_usize,
+            marks in prop::collection::vec(prop::sample::select(b"!#$%&'*+-.^_`|~".to_vec()), 2),
+            upper in any::<bool>(),
+        ) {
+            let mut marks = marks.into_iter();
+            let spelled = IDENTITY[at].bytes().map(|byte| match byte {
+                b'-' => marks.next().unwrap(),
+                letter if upper => letter.to_ascii_uppercase(),
+                letter => letter,
+            });
+            let mut headers = with(&String::from_utf8(spelled.collect()).unwrap());
+            strip(&mut headers);
+            prop_assert_eq!(headers.len(), 1);
+        }
+    }
 }

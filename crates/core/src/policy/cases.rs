@@ -176,7 +176,7 @@ fn prove(policy: &Policy, user: User, scope: Option<Scope>) -> Proof {
         session,
         token_id: TokenId::from_bytes(ANY_ID),
         client_id: "keyfob".into(),
-        scope: scope.unwrap_or_else(|| user.grant.scope.clone()),
+        scope: scope.unwrap_or_else(|| user.grant.scope.clone()).into(),
         issued_at: NOW,
         expires_at: LATER,
         incarnation: INCARNATION,

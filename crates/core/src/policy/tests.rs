@@ -106,7 +106,7 @@ fn proof(policy: &Policy, roles: &[&str], carried: Option<&str>) -> Proof {
         session: SessionId::from_bytes([0x5E; 16]),
         token_id: TokenId::from_bytes([0x70; 16]),
         client_id: "keyfob".into(),
-        scope: carried.map_or_else(|| user.grant.scope.clone(), scope),
+        scope: carried.map_or_else(|| user.grant.scope.clone(), scope).into(),
         issued_at: NOW - Duration::from_mins(1),
         expires_at: NOW + Duration::from_mins(10),
         incarnation: Incarnation([9; 16]),

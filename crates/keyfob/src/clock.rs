@@ -1,0 +1,41 @@
+//! The one place that reads a clock or asks for randomness. Everything else takes `now` and random bytes as arguments.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use keyfob_core::time::Timestamp;
+
+/// Wall-clock time.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the program's one wall clock")]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A monotonic instant, for measuring how long something took.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the program's one monotonic clock")]
+pub fn instant() -> Instant {
+    Instant::now()
+}
+
+/// The operating system's randomness, by aws-lc.
+#[must_use]
+pub fn rng() -> &'static (dyn SecureRandom + Sync) {
+    #[expect(clippy::disallowed_methods, reason = "this is the program's one source of randomness")]
+    static RNG: std::sync::LazyLock<SystemRandom> = std::sync::LazyLock::new(SystemRandom::new);
+    &*RNG
+}
+
+/// `N` random bytes.
+///
+/// # Panics
+/// If the operating system has no randomness to give: nothing safe can be done without it.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "without randomness no token or salt is safe, so the process must stop")]
+    rng().fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}

@@ -1,0 +1,68 @@
+//! Settings while they are being gathered: what only makes sense together is put together at the end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Settings, Tls, Upstream};
+
+/// Settings, and the parts of those that several keys make up.
+pub(super) struct Draft {
+    pub(super) settings: Settings,
+    pub(super) upstream: Option<http::Uri>,
+    pub(super) upstream_ca: Option<PathBuf>,
+    pub(super) preserve_host: bool,
+    pub(super) connect_timeout: Duration,
+    pub(super) response_timeout: Duration,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+impl Draft {
+    pub(super) fn new() -> Self {
+        Self {
+            settings: Settings::default(),
+            upstream: None,
+            upstream_ca: None,
+            // As Caddy and Traefik do: the API sees the name its clients use, and builds right links.
+            preserve_host: true,
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(60),
+            certificate: None,
+            key: None,
+        }
+    }
+
+    /// The settings, or what does not fit together.
+    pub(super) fn finish(self) -> Result<Settings, (&'static str, &'static str)> {
+        let mut settings = self.settings;
+        settings.tls = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => Tls::Files { certificate, key },
+            (None, None) => settings.tls,
+            (Some(_), None) => return Err(("`tls.certificate` is set and `tls.key` is not", TLS_HINT)),
+            (None, Some(_)) => return Err(("`tls.key` is set and `tls.certificate` is not", TLS_HINT)),
+        };
+        settings.upstream = self.upstream.map(|origin| Upstream {
+            origin,
+            ca: self.upstream_ca,
+            preserve_host: self.preserve_host,
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+        });
+        let cost = settings.password_cost;
+        if !OWASP.iter().any(|(memory_kib, passes)| cost.memory_kib >= *memory_kib && cost.passes >= *passes) {
+            return Err((
+                "`password-memory-kib` and `password-passes` are cheaper together than OWASP's minimum",
+                "the least pairs are 47104 and 1, 19456 and 2, 12288 and 3, 9216 and 4, 7168 and 5",
+            ));
+        }
+        if settings.listen == settings.internal_listen && settings.listen.port() != 0 {
+            return Err(("`listen` and `internal-listen` are the same address", "give one of them another port"));
+        }
+        Ok(settings)
+    }
+}
+
+/// OWASP's Argon2id settings of equal strength (Password Storage Cheat Sheet): KiB of memory, and passes.
+const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+const TLS_HINT: &str = "a certificate needs its private key: set both, as paths of PEM files";

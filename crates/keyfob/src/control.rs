@@ -1,0 +1,24 @@
+//! The control desk: how a command changes a store that one process owns (DESIGN §6). A command sends its intention to
+//! the owner over `DIR/control.sock`; with no owner it takes `DIR/lock` and does the work itself. Either way the same
+//! [`apply`] runs, and its outcome is told only after the change is acknowledged. Never listens on a network.
+
+mod apply;
+mod client;
+mod desk;
+mod hold;
+mod intention;
+mod listener;
+mod outcome;
+mod reach;
+mod socket;
+mod store;
+mod wire;
+
+pub use apply::apply;
+pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};
+pub use hold::Hold;
+pub use intention::{Intention, SessionChoice};
+pub use listener::{Listening, listen};
+pub use outcome::{Examination, KeyView, Outcome, PolicyView, Problem, SessionView, TokenView, UserView};
+pub use reach::{carry_out, offline_desk};
+pub use store::{OpenStore, RootKeyFile, open_held, open_store, root_key_file};

@@ -1,0 +1,88 @@
+//! Carries out one intention: load, decide, save, wait for the acknowledgement. The server and a command without a
+//! server run this same code. Each change writes its audit row in its own transaction, with the actor (G16).
+
+mod installation;
+mod sessions;
+mod token;
+mod users;
+
+use keyfob_core::id::UserId;
+use keyfob_core::policy::Policy;
+use keyfob_core::user::{User, Username};
+use keyfob_store::{Audit, Changed, StoreError};
+
+use super::{Desk, Intention, Outcome, Problem};
+use crate::clock;
+
+/// Carry out `intention` on behalf of `actor` (such as `cli:ada`). When this returns `Ok`, the change is durable and in
+/// force at every guard of the process.
+///
+/// # Errors
+/// [`Problem`]: refused, or it could not be told.
+pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Outcome, Problem> {
+    match intention {
+        Intention::UserAdd { name, password, roles } => users::add(desk, actor, &name, &password, roles).await,
+        Intention::UserList { after } => users::list(desk, after.as_deref()).await,
+        Intention::UserShow { user } => users::show(desk, &user).await,
+        Intention::UserRole { user, set, add, remove } => users::role(desk, actor, &user, set, add, &remove).await,
+        Intention::UserPasswd { user, password } => users::passwd(desk, actor, &user, &password).await,
+        Intention::UserStatus { user, status } => users::status(desk, actor, &user, status).await,
+        Intention::UserDelete { user } => users::delete(desk, actor, &user).await,
+        Intention::SessionList { user } => sessions::list(desk, &user).await,
+        Intention::SessionEnd { which } => sessions::end(desk, actor, &which).await,
+        Intention::SigningKeyList => installation::signing_keys(desk).await,
+        Intention::Policy => installation::policy(desk).await,
+        Intention::TokenInspect { token } => token::inspect(desk, &token).await,
+        Intention::Examine => installation::examine(desk).await,
+    }
+}
+
+/// The audit row of a change.
+fn audit(actor: &str, event: &'static str, subject: impl ToString, detail: impl Into<String>) -> Audit {
+    Audit { at: clock::now(), event, actor: actor.to_owned(), subject: subject.to_string(), detail: detail.into() }
+}
+
+/// Wait until a change is in force. Whether anything changed; `None` if there was nothing of that name.
+async fn settle(desk: &Desk, changed: Changed) -> Result<Option<bool>, Problem> {
+    let (revision, moved) = match changed {
+        Changed::At(revision) => (revision, true),
+        Changed::Already(revision) => (revision, false),
+        Changed::NotFound => return Ok(None),
+        Changed::Stale => {
+            return Err(Problem::refused("the user was changed meanwhile; nothing was done").hint("try again"));
+        }
+    };
+    if desk.acknowledge.applied(revision).await {
+        return Ok(Some(moved));
+    }
+    Err(Problem::could_not_tell("the change is stored, but it could not be told in time whether it is in force")
+        .hint("look at the server's log, then try again"))
+}
+
+/// The user of that name or id.
+async fn find(desk: &Desk, named: &str) -> Result<User, Problem> {
+    let found = match named.parse::<UserId>() {
+        Ok(id) => desk.store.user(id).await.map_err(unavailable)?,
+        Err(_) => {
+            let name = Username::parse(named).map_err(|problem| Problem::refused(problem.to_string()))?;
+            desk.store.user_by_name(&name).await.map_err(unavailable)?
+        }
+    };
+    found.ok_or_else(|| no_such_user(named))
+}
+
+fn no_such_user(named: &str) -> Problem {
+    Problem::refused(format!("there is no user `{}`", named.escape_debug())).hint("list them with `keyfob user list`")
+}
+
+/// The policy in force; without one, none. A stored policy that this version cannot read is none either: `doctor`
+/// says so, and no decision is made from this answer.
+async fn policy_in_force(desk: &Desk) -> Result<Option<Policy>, Problem> {
+    let stored = desk.store.policy().await.map_err(unavailable)?;
+    Ok(stored.and_then(|stored| Policy::parse(&stored.text, stored.version).ok()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
+fn unavailable(error: StoreError) -> Problem {
+    Problem::could_not_tell(error.to_string()).hint("`keyfob doctor` says what is wrong with the data directory")
+}

@@ -1,0 +1,44 @@
+//! Intentions about the installation: signing keys, the policy in force, the state of the database.
+
+use keyfob_core::policy::Policy;
+use keyfob_store::StoreError;
+
+use super::unavailable;
+use crate::control::outcome::rfc3339;
+use crate::control::{Desk, Examination, KeyView, Outcome, PolicyView, Problem};
+
+pub(super) async fn signing_keys(desk: &Desk) -> Result<Outcome, Problem> {
+    let keys = desk.store.signing_keys().await.map_err(unavailable)?;
+    let view = |stored: &keyfob_store::StoredKey| KeyView {
+        kid: stored.key.verifying_key().kid().to_owned(),
+        algorithm: stored.algorithm,
+        created_at: rfc3339(stored.created_at),
+    };
+    Ok(Outcome::SigningKeys(keys.iter().map(view).collect()))
+}
+
+pub(super) async fn policy(desk: &Desk) -> Result<Outcome, Problem> {
+    let stored = desk.store.policy().await.map_err(unavailable)?;
+    Ok(Outcome::Policy(stored.map(|stored| PolicyView { version: stored.version, text: stored.text })))
+}
+
+pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
+    let damage = match desk.store.check().await {
+        Ok(()) => None,
+        Err(StoreError::Corrupt(damage)) => Some(damage),
+        Err(error) => return Err(unavailable(error)),
+    };
+    let counts = desk.store.counts().await.map_err(unavailable)?;
+    let stored = desk.store.policy().await.map_err(unavailable)?;
+    let parsed = stored.as_ref().map(|stored| Policy::parse(&stored.text, stored.version));
+    Ok(Outcome::Examination(Examination {
+        damage,
+        users: counts.users,
+        sessions: counts.sessions,
+        audit: counts.audit,
+        revision: desk.store.revision().await.map_err(unavailable)?.0,
+        policy: stored.map(|stored| stored.version),
+        policy_problem: parsed.and_then(Result::err).map(|problem| problem.to_string()),
+        public_url: desk.store.public_url().await.map_err(unavailable)?,
+    }))
+}

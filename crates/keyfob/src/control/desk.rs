@@ -1,0 +1,67 @@
+//! What carrying out an intention needs: the store, the rules, and someone who says when a change is in force.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keyfob_core::access_token::Profile;
+use keyfob_core::change::Revision;
+use keyfob_core::password::{Cost, Hasher, Password, PasswordHash, Rules};
+use keyfob_store::Store;
+
+use super::Problem;
+use crate::clock;
+
+/// Where intentions are carried out. The server has one for its control socket; a command without a server makes one.
+pub struct Desk {
+    /// The facts.
+    pub store: Arc<dyn Store>,
+    /// What a new password must satisfy.
+    pub rules: Rules,
+    /// What tokens are inspected against.
+    pub profile: Profile,
+    /// Where passwords are hashed.
+    pub hashing: Arc<dyn HashPassword>,
+    /// Says when a change is in force.
+    pub acknowledge: Arc<dyn Acknowledge>,
+    /// Intentions that read before they write take turns, so that two of them never undo each other.
+    pub turn: tokio::sync::Mutex<()>,
+}
+
+/// Hashes a new password, off the threads that answer requests.
+#[async_trait]
+pub trait HashPassword: Send + Sync {
+    /// Hash it with a fresh salt.
+    ///
+    /// # Errors
+    /// [`Problem`] if it cannot be hashed now.
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Problem>;
+}
+
+/// Knows when the guards of this process have applied a change.
+#[async_trait]
+pub trait Acknowledge: Send + Sync {
+    /// Returns `true` once everything up to `revision` is in force: no later request is judged on older facts.
+    /// `false`: that could not be told in time, so nothing may be acknowledged.
+    async fn applied(&self, revision: Revision) -> bool;
+}
+
+/// Without a server nothing is cached, so a committed change is in force at once.
+#[derive(Clone, Copy, Debug)]
+pub struct AtOnce;
+
+#[async_trait]
+impl Acknowledge for AtOnce {
+    async fn applied(&self, _revision: Revision) -> bool {
+        true
+    }
+}
+
+/// Hashes at this cost where it is called: a command has nothing else to do meanwhile.
+#[async_trait]
+impl HashPassword for Cost {
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Problem> {
+        Hasher::new(*self).hash(&password, &clock::random()).map_err(|error| {
+            Problem::could_not_tell(error.to_string()).hint("check `password-memory-kib` and `password-passes`")
+        })
+    }
+}

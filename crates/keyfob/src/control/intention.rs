@@ -1,0 +1,99 @@
+//! What a command wants done, as one value that can cross the control socket.
+
+use keyfob_core::secret::Secret;
+use keyfob_core::user::{RoleName, Status};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// One intention. Users are named by username or by id: a username never looks like an id.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "intention", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Intention {
+    /// Make a user.
+    UserAdd {
+        /// Its name.
+        name: String,
+        /// Its password.
+        #[serde(serialize_with = "cross")]
+        password: Secret,
+        /// Its roles.
+        roles: Vec<RoleName>,
+    },
+    /// List users, a page at a time, in order of name.
+    UserList {
+        /// The last name of the page before.
+        after: Option<String>,
+    },
+    /// Show one user.
+    UserShow {
+        /// Who.
+        user: String,
+    },
+    /// Change a user's roles.
+    UserRole {
+        /// Who.
+        user: String,
+        /// The new roles in place of all the old ones; `None` keeps them.
+        set: Option<Vec<RoleName>>,
+        /// Roles to add.
+        add: Vec<RoleName>,
+        /// Roles to take away.
+        remove: Vec<RoleName>,
+    },
+    /// Give a user another password; all its sessions end.
+    UserPasswd {
+        /// Who.
+        user: String,
+        /// The new password.
+        #[serde(serialize_with = "cross")]
+        password: Secret,
+    },
+    /// Disable or enable a user.
+    UserStatus {
+        /// Who.
+        user: String,
+        /// The new status.
+        status: Status,
+    },
+    /// Delete a user.
+    UserDelete {
+        /// Who.
+        user: String,
+    },
+    /// List a user's live sessions.
+    SessionList {
+        /// Whose.
+        user: String,
+    },
+    /// End sessions.
+    SessionEnd {
+        /// Which.
+        which: SessionChoice,
+    },
+    /// List the signing keys.
+    SigningKeyList,
+    /// Show the policy in force.
+    Policy,
+    /// Judge an access token.
+    TokenInspect {
+        /// The token.
+        #[serde(serialize_with = "cross")]
+        token: Secret,
+    },
+    /// Check the database, for `doctor`.
+    Examine,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionChoice {
+    /// One, by its id.
+    Id(String),
+    /// All of a user.
+    AllOf(String),
+}
+
+/// The one place where a secret is serialised: towards a socket of mode 0600 whose peer is the same user.
+fn cross<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}

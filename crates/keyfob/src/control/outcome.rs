@@ -1,0 +1,187 @@
+//! What came of an intention. These values are also what `--json` prints, so their names are for ever.
+
+use keyfob_core::session::SessionListing;
+use keyfob_core::signing_key::Algorithm;
+use keyfob_core::time::Timestamp;
+use keyfob_core::user::{RoleName, Status, User};
+use serde::{Deserialize, Serialize};
+
+/// What was done or found.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "value", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A user as it is now, whether anything changed, and which of its roles the policy in force does not know.
+    User {
+        /// The user.
+        user: UserView,
+        /// False if it was so already.
+        changed: bool,
+        /// Roles that grant nothing.
+        unknown_roles: Vec<RoleName>,
+    },
+    /// A page of users.
+    Users(Vec<UserView>),
+    /// A user is gone.
+    Deleted(UserView),
+    /// Live sessions.
+    Sessions(Vec<SessionView>),
+    /// Sessions ended; false if there was nothing to end.
+    Ended(bool),
+    /// Signing keys, newest first.
+    SigningKeys(Vec<KeyView>),
+    /// The policy in force, if one was ever imported.
+    Policy(Option<PolicyView>),
+    /// What a token is worth.
+    Token(Box<TokenView>),
+    /// The state of the database.
+    Examination(Examination),
+}
+
+/// A user, for people and scripts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserView {
+    /// Its id, never reused.
+    pub id: String,
+    /// Its canonical name.
+    pub username: String,
+    /// `active` or `disabled`.
+    pub status: Status,
+    /// Its roles, sorted.
+    pub roles: Vec<RoleName>,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+}
+
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.to_string(),
+            status: user.status,
+            roles: user.roles.clone(),
+            created_at: rfc3339(user.created_at),
+        }
+    }
+}
+
+/// A session, for people and scripts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub id: String,
+    /// Whose it is: a user id.
+    pub user: String,
+    /// When the user signed in (RFC 3339).
+    pub created_at: String,
+    /// When it ends by itself (RFC 3339).
+    pub expires_at: String,
+    /// The client's name for itself.
+    pub client_name: String,
+    /// The client's network, coarse.
+    pub address: String,
+}
+
+impl From<&SessionListing> for SessionView {
+    fn from(listing: &SessionListing) -> Self {
+        Self {
+            id: listing.session.id.to_string(),
+            user: listing.session.user.to_string(),
+            created_at: rfc3339(listing.session.created_at),
+            expires_at: rfc3339(listing.session.expires_at),
+            client_name: listing.client_name.clone(),
+            address: listing.address.clone(),
+        }
+    }
+}
+
+/// A signing key, without its private half.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Its id: the RFC 7638 thumbprint.
+    pub kid: String,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+}
+
+/// A policy as imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Its number, from 1.
+    pub version: u64,
+    /// The file's text.
+    pub text: String,
+}
+
+/// What a token is worth here and now. Never the token, never its signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenView {
+    /// The decoded header, if it is JSON.
+    pub header: Option<serde_json::Value>,
+    /// The decoded claims, if they are JSON.
+    pub claims: Option<serde_json::Value>,
+    /// Whether a guard would believe it now.
+    pub accepted: bool,
+    /// Everything that speaks against it; empty if it is accepted.
+    pub reasons: Vec<String>,
+    /// The state of the session it names: `live`, `ended`, `expired` or `unknown`.
+    pub session: String,
+    /// The user it names, if there is one.
+    pub user: Option<UserView>,
+}
+
+/// The state of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examination {
+    /// What is damaged, or nothing.
+    pub damage: Option<String>,
+    /// Users.
+    pub users: u64,
+    /// Sessions, ended ones included until they are swept.
+    pub sessions: u64,
+    /// Audit rows.
+    pub audit: u64,
+    /// The newest revision.
+    pub revision: u64,
+    /// The number of the policy in force.
+    pub policy: Option<u64>,
+    /// What is wrong with the policy in force, if anything.
+    pub policy_problem: Option<String>,
+    /// The origin that tokens are issued as, if a server was ever started.
+    pub public_url: Option<String>,
+}
+
+/// Why an intention was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// What is wrong: lower case, no full stop, no secret.
+    pub message: String,
+    /// What to do, if that can be said.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// It was refused; nothing was changed.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    /// It could not be told whether it was done.
+    pub fn could_not_tell(message: impl Into<String>) -> Self {
+        Self::refused(message)
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// An instant as RFC 3339 text, whole seconds, UTC.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.seconds()).map_or_else(|_| format!("{}s", at.seconds()), |at| at.to_string())
+}

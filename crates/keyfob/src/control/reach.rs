@@ -1,0 +1,65 @@
+//! How a command gets its intention carried out: by the owner of the data directory, or else by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob_core::access_token::Profile;
+use keyfob_core::password::Rules;
+
+use super::hold::{Hold, Taken, owned};
+use super::listener::actor;
+use super::store::{OpenStore, open_held};
+use super::{AtOnce, Desk, Intention, Outcome, Problem, apply, client};
+use crate::config::Settings;
+
+/// How long to wait for an owner that does not answer: a server that is starting or stopping, or another command.
+const PATIENCE: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_millis(20);
+
+/// Carry out an intention on the data directory of `settings`, wherever it has to be done. When this returns `Ok`, it
+/// is durable and in force.
+///
+/// # Errors
+/// [`Problem`].
+pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outcome, Problem> {
+    let mut left = PATIENCE;
+    loop {
+        if let Some(stream) = client::connect(&settings.data).await {
+            return client::send(stream, intention).await;
+        }
+        match Hold::attempt(&settings.data)? {
+            Taken::Ours(hold) => {
+                let open = open_held(hold)?;
+                let desk = offline_desk(settings, &open).await?;
+                return apply(&desk, &actor(rustix::process::geteuid().as_raw()), intention).await;
+            }
+            Taken::Theirs(holder) if left.is_zero() => return Err(owned(&settings.data, holder)),
+            Taken::Theirs(_) => {
+                tokio::time::sleep(STEP).await;
+                left = left.saturating_sub(STEP);
+            }
+        }
+    }
+}
+
+/// A desk without a server: nothing caches, so every change is in force once it is committed.
+///
+/// # Errors
+/// [`Problem`] if the store cannot be read.
+pub async fn offline_desk(settings: &Settings, open: &OpenStore) -> Result<Desk, Problem> {
+    let stored = open.store.public_url().await.map_err(|error| Problem::could_not_tell(error.to_string()))?;
+    let issuer: Box<str> = settings
+        .public_url
+        .clone()
+        .or(stored)
+        .unwrap_or_else(|| format!("http://{}", settings.listen))
+        .into_boxed_str();
+    Ok(Desk {
+        store: Arc::clone(&open.store),
+        rules: Rules { min: settings.password_min },
+        profile: Profile { audience: issuer.clone(), issuer, leeway: settings.leeway, tagger: open.tagger.clone() },
+        hashing: Arc::new(settings.password_cost),
+        acknowledge: Arc::new(AtOnce),
+        turn: tokio::sync::Mutex::new(()),
+    })
+}

@@ -1,0 +1,143 @@
+//! Opens the store of a data directory: ownership first, then the root key, then the database. The only place that
+//! knows which store is in use.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keyfob_core::access_token::SessionTagger;
+use keyfob_store::root_key::{RootKey, RootKeyError};
+use keyfob_store::{Store, StoreError, sqlite};
+
+use super::{Hold, Problem};
+use crate::clock;
+
+/// A store that this process owns.
+pub struct OpenStore {
+    /// The facts.
+    pub store: Arc<dyn Store>,
+    /// Seals and opens session ids; its key comes from the root key.
+    pub tagger: SessionTagger,
+    /// Ownership of the data directory. Declared last, so that it is given up after the store is closed.
+    pub hold: Hold,
+}
+
+/// Own the data directory `dir`, making it and its keys if they are not there, and open its store.
+///
+/// # Errors
+/// [`Problem`] with a text an operator can act on.
+pub fn open_store(dir: &Path) -> Result<OpenStore, Problem> {
+    open_held(Hold::take(dir)?)
+}
+
+/// Open the store of a directory that is owned already.
+///
+/// # Errors
+/// As [`open_store`].
+pub fn open_held(hold: Hold) -> Result<OpenStore, Problem> {
+    let root_key = root_key_file(hold.dir()).load(hold.dir())?;
+    let tagger = SessionTagger::new(&root_key.derive("session-tag"));
+    let options = sqlite::Options { root_key, fresh_incarnation: clock::random(), rng: clock::rng() };
+    let path = hold.dir().join("keyfob.db");
+    let store = sqlite::open(&path, options).map_err(|error| explain(&path, &error))?;
+    Ok(OpenStore { store: Arc::from(store), tagger, hold })
+}
+
+/// Where the root key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootKeyFile {
+    /// In the data directory; made at first start.
+    Own(PathBuf),
+    /// Where `KEYFOB_ROOT_KEY_FILE` says; must be there.
+    Named(PathBuf),
+    /// A systemd credential called `keyfob-root-key`; must be there.
+    Credential(PathBuf),
+}
+
+/// Where the root key of `dir` is, by this process's environment.
+#[must_use]
+pub fn root_key_file(dir: &Path) -> RootKeyFile {
+    place(dir, std::env::var_os("KEYFOB_ROOT_KEY_FILE"), std::env::var_os("CREDENTIALS_DIRECTORY"))
+}
+
+fn place(dir: &Path, named: Option<OsString>, credentials: Option<OsString>) -> RootKeyFile {
+    if let Some(path) = named.filter(|path| !path.is_empty()) {
+        return RootKeyFile::Named(path.into());
+    }
+    let credential = credentials.map(|folder| Path::new(&folder).join("keyfob-root-key"));
+    match credential.filter(|path| path.exists()) {
+        Some(path) => RootKeyFile::Credential(path),
+        None => RootKeyFile::Own(dir.join("root.key")),
+    }
+}
+
+impl RootKeyFile {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Own(path) | Self::Named(path) | Self::Credential(path) => path,
+        }
+    }
+
+    /// The key in it. Only in a directory without a database is a new one made: beside a database it would be the
+    /// wrong one, and would hide that the right one is missing.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub fn load(&self, dir: &Path) -> Result<RootKey, Problem> {
+        let missing = !self.path().exists();
+        let refused = |error: RootKeyError| Problem::refused(error.to_string());
+        match self {
+            Self::Credential(path) => RootKey::load_credential(path).map_err(refused),
+            Self::Named(path) if missing => {
+                Err(Problem::refused(format!("there is no root key file {} (KEYFOB_ROOT_KEY_FILE)", path.display()))
+                    .hint("put the key there with `keyfob root-key import`"))
+            }
+            Self::Own(path) if missing && dir.join("keyfob.db").exists() => {
+                Err(Problem::refused(format!("the database is there, but its root key {} is not", path.display()))
+                    .hint("bring the key back with `keyfob root-key import`; without it the signing keys are lost"))
+            }
+            Self::Own(path) | Self::Named(path) => RootKey::load_or_create(path, clock::rng()).map_err(refused),
+        }
+    }
+}
+
+fn explain(path: &Path, error: &StoreError) -> Problem {
+    let hint = match error {
+        StoreError::WrongRootKey => {
+            "bring back the root key that was beside this database: `keyfob root-key import`".to_owned()
+        }
+        StoreError::Corrupt(_) => format!("move {} away and restore it from a backup", path.display()),
+        StoreError::Schema(_) => "use the keyfob version that wrote it, or a newer one".to_owned(),
+        StoreError::Unavailable(_) => "check that the disk has room and that this user can write there".to_owned(),
+    };
+    Problem::refused(format!("cannot open {}: {error}", path.display())).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_root_key_goes_before_a_credential_and_both_before_the_directorys_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = Path::new("d");
+        assert_eq!(place(dir, None, None), RootKeyFile::Own("d/root.key".into()));
+        assert_eq!(place(dir, Some("".into()), Some(folder.path().into())), RootKeyFile::Own("d/root.key".into()));
+        let credential = folder.path().join("keyfob-root-key");
+        std::fs::write(&credential, "x").expect("written");
+        assert_eq!(place(dir, None, Some(folder.path().into())), RootKeyFile::Credential(credential));
+        assert_eq!(place(dir, Some("k".into()), Some(folder.path().into())), RootKeyFile::Named("k".into()));
+    }
+
+    #[test]
+    fn a_missing_root_key_beside_a_database_is_never_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("keyfob.db"), "x").expect("written");
+        let own = RootKeyFile::Own(folder.path().join("root.key"));
+        let problem = own.load(folder.path()).err().expect("refused");
+        assert!(problem.message.contains("its root key"), "{problem}");
+        assert!(!folder.path().join("root.key").exists());
+    }
+}

@@ -1,0 +1,94 @@
+//! Follows the store's changes: forgets what changed, swaps the policy and the keys, and only then says "applied".
+//! A node learns its own changes here like any other's; a denial is acknowledged after it is applied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob_core::change::{Fact, Revision};
+use keyfob_core::policy::Policy;
+use keyfob_store::{Result, StoreError};
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::keys::Keys;
+
+/// How often the store is asked although no doorbell rang: a lost beat costs at most this.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a change may take to be applied before its acknowledgement is given up as "could not tell".
+const ACKNOWLEDGE_MAX: Duration = Duration::from_secs(10);
+
+/// How far this node has applied the store's changes.
+pub struct Applied(watch::Sender<Revision>);
+
+impl Applied {
+    /// Everything up to `revision` was so when the node loaded its facts.
+    #[must_use]
+    pub fn new(revision: Revision) -> Self {
+        Self(watch::Sender::new(revision))
+    }
+
+    /// The newest applied revision.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        *self.0.borrow()
+    }
+
+    /// Wait until `revision` is applied. `false`: it could not be told in time, so nothing may be acknowledged.
+    pub async fn reached(&self, revision: Revision) -> bool {
+        let mut applied = self.0.subscribe();
+        let wait = applied.wait_for(|applied| *applied >= revision);
+        matches!(tokio::time::timeout(ACKNOWLEDGE_MAX, wait).await, Ok(Ok(_)))
+    }
+}
+
+/// Follow the feed until the process stops.
+pub async fn follow(app: Arc<App>) {
+    let mut doorbell = app.verifier.store.doorbell();
+    loop {
+        if let Err(error) = catch_up(&app).await {
+            tracing::error!(%error, "the change feed cannot be read");
+            tokio::time::sleep(PATIENCE / 10).await;
+            continue;
+        }
+        let _ = tokio::time::timeout(PATIENCE, doorbell.changed()).await;
+    }
+}
+
+/// Apply every change there is.
+async fn catch_up(app: &App) -> Result<()> {
+    loop {
+        let changes = app.verifier.store.changes_since(app.applied.revision()).await?;
+        let Some(last) = changes.last().map(|change| change.revision) else { return Ok(()) };
+        for change in &changes {
+            apply(app, change.fact).await?;
+        }
+        app.applied.0.send_replace(last);
+    }
+}
+
+async fn apply(app: &App, fact: Fact) -> Result<()> {
+    match fact {
+        Fact::Policy => app.verifier.policy.store(Arc::new(load_policy(&*app.verifier.store).await?)),
+        Fact::SigningKeys => {
+            let keys = Keys::load(&*app.verifier.store, app.settings.signing_algorithm).await?;
+            app.verifier.keys.store(Arc::new(keys.accepted()));
+            app.keys.store(Arc::new(keys));
+        }
+        Fact::User(_) | Fact::Session(_) => {}
+    }
+    // After the swap: a fill that began before it is refused by the cache, one that begins now sees the new value.
+    app.verifier.facts.forget(fact);
+    Ok(())
+}
+
+/// The policy in force, or "any signed-in user" where none was ever imported.
+///
+/// # Errors
+/// Those of the store, and [`StoreError::Corrupt`] if the stored text does not parse.
+pub async fn load_policy(store: &dyn keyfob_store::Store) -> Result<Policy> {
+    match store.policy().await? {
+        None => Ok(Policy::signed_in(0)),
+        Some(stored) => Policy::parse(&stored.text, stored.version)
+            .map_err(|problem| StoreError::Corrupt(format!("the policy in force does not parse: {problem}"))),
+    }
+}

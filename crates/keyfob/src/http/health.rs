@@ -1,0 +1,41 @@
+//! `/auth/health/live`, `/auth/health/ready`, `/metrics`: for operators, on the internal listener only.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use super::problem::{self, HttpError};
+use crate::app::App;
+use crate::body::Body;
+
+/// A page of the internal listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// The process answers.
+    Live,
+    /// It can decide: its store answers and its feed is applied.
+    Ready,
+    /// OpenMetrics text.
+    Metrics,
+}
+
+pub(super) async fn answer(app: &App, page: Page, method: &Method) -> Response<Body> {
+    if method != Method::GET && method != Method::HEAD {
+        return HttpError::MethodNotAllowed("GET, HEAD").into_response();
+    }
+    match page {
+        Page::Live => problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"live"}"#)),
+        Page::Ready => match app.store().revision().await {
+            Ok(newest) if app.applied.reached(newest).await => {
+                problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"ready"}"#))
+            }
+            _ => HttpError::CannotTell.into_response(),
+        },
+        Page::Metrics => {
+            let mut response = problem::json(StatusCode::OK, Bytes::from(app.metrics.text(app)));
+            let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+            response
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `POST /auth/login`: username and password to a bearer token. First-party sign-in, not the OAuth password grant (RFC 9700
+//! §2.4 forbids that), though its form shape works as the `tokenUrl` of an OpenAPI password flow.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::USER_AGENT;
+use keyfob_core::access_token::Claims;
+use keyfob_core::id::{SessionId, TokenId};
+use keyfob_core::scope::Scope;
+use keyfob_core::secret::Secret;
+use keyfob_core::session::Session;
+use keyfob_core::time::Timestamp;
+use keyfob_store::{Audit, Login, Saved};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::attempt::{self, Guess, Proven};
+use super::form::{self, Media};
+use super::{Call, HttpError, Reply, client, problem};
+use crate::app::App;
+use crate::clock;
+use crate::metrics::SignIn;
+
+/// The built-in public client of first-party sign-ins.
+const CLIENT_ID: &str = "keyfob";
+/// How much of a `User-Agent` is kept, in bytes.
+const CLIENT_NAME_BYTES_MAX: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginForm {
+    username: String,
+    password: Secret,
+    scope: Option<String>,
+}
+
+pub(super) async fn login(call: Call) -> Reply {
+    let Call { app, parts, body, address } = call;
+    let media = form::media(&parts.headers)?;
+    let body = form::bytes(body, app.settings.limits.own_body_bytes).await?;
+    let form = read(media, &body)?;
+    let wanted = form.scope.as_deref().map(Scope::parse).transpose();
+    let wanted = wanted.map_err(|problem| HttpError::BadRequest("invalid-scope", problem.to_string()))?;
+    let client_name = client_name(parts.headers.get(USER_AGENT).map(http::HeaderValue::as_bytes));
+    let coarse_address = client::coarse(address);
+    let guess = Guess { username: form.username, password: form.password, address };
+    // In a task of its own: a client that hangs up cannot leave a reservation open or a commit half told.
+    let task = tokio::spawn(async move {
+        let proven = attempt::prove(&app, guess).await?;
+        sign_in(&app, proven, wanted, client_name, coarse_address).await
+    });
+    task.await.map_err(|_| HttpError::CannotTell)?
+}
+
+fn read(media: Media, body: &Bytes) -> Result<LoginForm, HttpError> {
+    if media == Media::Json {
+        return form::json(body);
+    }
+    let missing = |name: &str| HttpError::Unprocessable("wrong-members", format!("the parameter {name} is missing"));
+    let [username, password, scope] = form::form(body, ["username", "password", "scope"])?;
+    Ok(LoginForm {
+        username: username.ok_or_else(|| missing("username"))?,
+        password: Secret::new(password.ok_or_else(|| missing("password"))?),
+        scope: scope.filter(|scope| !scope.is_empty()),
+    })
+}
+
+async fn sign_in(
+    app: &Arc<App>,
+    proven: Proven,
+    wanted: Option<Scope>,
+    client_name: String,
+    coarse_address: String,
+) -> Reply {
+    // Decide: what the user may have now, narrowed by what was asked for (RFC 6749 §3.3: less is allowed, and told).
+    let now = clock::now();
+    let user = app.verifier.policy.load().know(proven.account.user.clone());
+    let scope = wanted.map_or_else(|| user.grant.scope.clone(), |wanted| user.grant.scope.intersection(&wanted));
+    let claims = claims(app, &user.user, scope, now);
+    let token = app.verifier.profile.sign(&claims, app.keys.load().signing(), clock::rng()).map_err(|error| {
+        tracing::error!(%error, "a token cannot be signed");
+        HttpError::CannotTell
+    })?;
+    let session = Session {
+        id: claims.session,
+        user: claims.subject,
+        created_at: now,
+        expires_at: claims.expires_at,
+        ended_at: None,
+    };
+    // Save.
+    let login = Login {
+        attempt: proven.reservation.id,
+        account: proven.reservation.account,
+        address: proven.reservation.address,
+        session,
+        client_name,
+        coarse_address,
+        auth_version: user.user.auth_version,
+        rehash: proven.rehashed().await,
+        audit: Audit {
+            at: now,
+            event: "session.started",
+            actor: claims.subject.to_string(),
+            subject: session.id.to_string(),
+            detail: String::new(),
+        },
+    };
+    let saved = app.store().record_login(&login).await?;
+    app.settled.notify_waiters();
+    if saved == Saved::Stale {
+        app.metrics.sign_in(SignIn::Failed);
+        return Err(HttpError::SignInFailed(app.style.clone()));
+    }
+    app.metrics.sign_in(SignIn::Succeeded);
+    // Reply (RFC 6749 §5.1).
+    let answer = json!({
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": app.settings.access_life.as_secs(),
+        "scope": claims.scope.to_string(),
+    });
+    Ok(problem::json(StatusCode::OK, Bytes::from(answer.to_string())))
+}
+
+fn claims(app: &App, user: &keyfob_core::user::User, scope: Scope, now: Timestamp) -> Claims {
+    // RFC 7519 dates are whole seconds; both ends are rounded down, so a token never lives longer than told.
+    let issued_at = Timestamp::from_seconds(now.seconds());
+    Claims {
+        subject: user.id,
+        session: SessionId::new(now, &clock::random()),
+        token_id: TokenId::new(now, &clock::random()),
+        client_id: CLIENT_ID.into(),
+        scope: scope.into(),
+        issued_at,
+        expires_at: issued_at + app.settings.access_life,
+        incarnation: app.store().incarnation(),
+    }
+}
+
+/// What a session list calls the client: its `User-Agent` in printable ASCII, cut.
+fn client_name(user_agent: Option<&[u8]>) -> String {
+    let bytes = user_agent.unwrap_or_default().iter().take(CLIENT_NAME_BYTES_MAX);
+    bytes.filter(|byte| matches!(byte, 0x20..=0x7E)).map(|byte| char::from(*byte)).collect()
+}

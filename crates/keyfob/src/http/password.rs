@@ -1,0 +1,68 @@
+//! `POST /auth/password`: the user changes the password, with the current one (ASVS 6.2.3). Other sessions end, this one
+//! stays (ASVS 7.4.3). Counts as an attempt like a sign-in, so it is no second door for guessing.
+
+use std::sync::Arc;
+
+use keyfob_core::password::Password;
+use keyfob_core::policy::Caller;
+use keyfob_core::secret::Secret;
+use keyfob_store::{Audit, PasswordChange};
+use serde::Deserialize;
+
+use super::attempt::{self, Guess};
+use super::form::{self, Media};
+use super::{Call, HttpError, Reply, sessions};
+use crate::app::App;
+use crate::clock;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeForm {
+    current_password: Secret,
+    new_password: Secret,
+}
+
+pub(super) async fn change(call: Call) -> Reply {
+    let caller = call.full_caller().await?;
+    let Call { app, parts, body, address } = call;
+    let media = form::media(&parts.headers)?;
+    let body = form::bytes(body, app.settings.limits.own_body_bytes).await?;
+    let form = read(media, &body)?;
+    let new = Password::parse(form.new_password.expose())
+        .and_then(|new| app.rules.check(&new, &caller.user().user.username).map(|()| new))
+        .map_err(|problem| HttpError::Unprocessable("password-refused", problem.to_string()))?;
+    let username = caller.user().user.username.as_str().to_owned();
+    let guess = Guess { username, password: form.current_password, address };
+    let task = tokio::spawn(async move { replace(&app, &caller, guess, new).await });
+    task.await.map_err(|_| HttpError::CannotTell)?
+}
+
+fn read(media: Media, body: &[u8]) -> Result<ChangeForm, HttpError> {
+    if media == Media::Json {
+        return form::json(body);
+    }
+    let missing = |name: &str| HttpError::Unprocessable("wrong-members", format!("the parameter {name} is missing"));
+    let [current, new] = form::form(body, ["current_password", "new_password"])?;
+    Ok(ChangeForm {
+        current_password: Secret::new(current.ok_or_else(|| missing("current_password"))?),
+        new_password: Secret::new(new.ok_or_else(|| missing("new_password"))?),
+    })
+}
+
+async fn replace(app: &Arc<App>, caller: &Caller, guess: Guess, new: Password) -> Reply {
+    let proven = attempt::prove(app, guess).await?;
+    let hash = proven.place.hash(Arc::new(new), clock::random()).await.map_err(|_| HttpError::CannotTell)?;
+    let change = PasswordChange {
+        user: caller.claims().subject,
+        password: hash,
+        auth_version: Some(proven.account.user.auth_version),
+        keep: Some(caller.claims().session),
+    };
+    let actor = caller.claims().subject.to_string();
+    let subject = actor.clone();
+    let audit = Audit { at: clock::now(), event: "password.changed", actor, subject, detail: String::new() };
+    // Clears the account's throttle, the open reservation included.
+    let changed = app.store().set_password(&change, &audit).await;
+    app.settled.notify_waiters();
+    sessions::acknowledge(app, changed).await
+}

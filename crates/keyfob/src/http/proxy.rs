@@ -1,0 +1,135 @@
+//! The gateway's door: every path that is not keyfob's own. Framing, then the decision, then forward; nothing reaches
+//! the API behind without a `Permit`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use keyfob_core::policy::{Ask, Decision, Permit};
+use keyfob_core::refusal::{Reason, Refusal};
+use keyfob_core::time::Timestamp;
+use keyfob_tower::{guard, refusal};
+
+use super::client;
+use super::cors;
+use super::problem::{HttpError, problem};
+use crate::app::App;
+use crate::body::Body;
+use crate::clock;
+use crate::gateway::{ClientInfo, StillAllowed, framing};
+use crate::metrics::{DoorName, Outcome};
+use crate::serve::listener::Connection;
+
+pub(super) async fn answer(app: &Arc<App>, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+    let host = match framing::check(&request) {
+        Ok(host) => host,
+        Err(bad) => return bad.response(),
+    };
+    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let Ok(ask) = Ask::parse(request.method().as_str(), host, target.as_bytes()) else {
+        app.metrics.decision(DoorName::Gateway, Outcome::Refused);
+        let refused = Refusal { reason: Reason::AmbiguousTarget, deny: None };
+        return refusal::response(&refused, &app.style).map(Body::from);
+    };
+    let cors =
+        app.verifier.policy.load().cors(ask.path()).map(|rules| cors::Answer::of(request.headers(), &rules.origins));
+    if let Some(cors) = &cors
+        && cors::is_preflight(request.method(), request.headers())
+    {
+        return cors.preflight("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    }
+    let mut response = judged(app, connection, ask, request).await;
+    if let Some(cors) = &cors {
+        cors.mark(response.headers_mut());
+    }
+    response
+}
+
+async fn judged(app: &Arc<App>, connection: &Connection, ask: Ask, request: Request<Incoming>) -> Response<Body> {
+    match guard::judge(&app.verifier, ask, request.headers()).await {
+        Ok(Decision::Allow(permit)) => {
+            app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
+            forward(app, connection, permit, request).await
+        }
+        Ok(Decision::Refuse(refused)) => {
+            app.metrics.decision(DoorName::Gateway, Outcome::Refused);
+            refusal::response(&refused, &app.style).map(Body::from)
+        }
+        Err(guard::CannotTell) => {
+            app.metrics.decision(DoorName::Gateway, Outcome::CannotTell);
+            refusal::cannot_tell().map(Body::from)
+        }
+    }
+}
+
+async fn forward(
+    app: &Arc<App>,
+    connection: &Connection,
+    permit: Permit,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let Some(gateway) = &app.gateway else {
+        return problem(404, "no-upstream", "this keyfob has no API behind it: start it with --upstream");
+    };
+    let Ok(client) = client_info(app, connection, request.headers()) else {
+        let detail = "X-Forwarded-For cannot be read".to_owned();
+        return HttpError::BadRequest("bad-forwarded-for", detail).into_response();
+    };
+    let alive = Arc::new(Alive::of(app, &permit));
+    let response = gateway.forward(permit, request, &client, alive).await;
+    app.metrics.upstream(response.status());
+    response
+}
+
+/// What the API is told of the client: rebuilt from what is trusted, never passed on.
+fn client_info(app: &App, connection: &Connection, headers: &HeaderMap) -> Result<ClientInfo, client::Unreadable> {
+    let trusted = &app.settings.trusted_proxies;
+    let address = client::address(connection, headers, trusted)?;
+    let peer = connection.peer.ip().to_canonical();
+    let proxied = client::is_trusted(peer, trusted);
+    let told = |name: &str| headers.get(name).filter(|_| proxied);
+    let forwarded_for = if address == peer { None } else { HeaderValue::try_from(format!("{address}, {peer}")).ok() };
+    let proto = match told("x-forwarded-proto").map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ if connection.secure => "https",
+        _ => "http",
+    };
+    let host = told("x-forwarded-host").or_else(|| headers.get(http::header::HOST)).cloned();
+    Ok(ClientInfo { address, forwarded_for, proto, host })
+}
+
+/// Whether the caller of a long exchange is still let in. A fact that is not in memory is fetched on the side, and
+/// its "no" is heard at the next beat.
+struct Alive {
+    app: Arc<App>,
+    token: Option<(keyfob_core::id::SessionId, Timestamp)>,
+    dead: Arc<AtomicBool>,
+}
+
+impl Alive {
+    fn of(app: &Arc<App>, permit: &Permit) -> Self {
+        let token = permit.caller().map(|caller| (caller.claims().session, caller.claims().expires_at));
+        Self { app: Arc::clone(app), token, dead: Arc::new(AtomicBool::new(false)) }
+    }
+}
+
+impl StillAllowed for Alive {
+    fn still_allowed(&self) -> bool {
+        let Some((session, expires_at)) = self.token else { return true };
+        if self.dead.load(Ordering::Relaxed) {
+            return false;
+        }
+        if let Some(live) = self.app.verifier.is_live_in_memory(session, expires_at, clock::now()) {
+            return live;
+        }
+        let (app, dead) = (Arc::clone(&self.app), Arc::clone(&self.dead));
+        tokio::spawn(async move {
+            // "Could not tell" cuts too: fail closed.
+            let live = app.verifier.is_live(session, expires_at).await.unwrap_or(false);
+            dead.store(!live, Ordering::Relaxed);
+        });
+        true
+    }
+}

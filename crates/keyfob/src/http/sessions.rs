@@ -1,0 +1,117 @@
+//! `GET /auth/me`, `POST /auth/logout`, `GET|DELETE /auth/sessions[/{id}]`: what a signed-in user sees and ends. An
+//! answer that ends something is sent only after every guard applied it.
+
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::Timestamp as Iso;
+use keyfob_core::id::SessionId;
+use keyfob_core::policy::Caller;
+use keyfob_core::time::Timestamp;
+use keyfob_store::{Audit, Changed, StoreError};
+use serde_json::{Value, json};
+
+use super::{Call, HttpError, Reply, problem};
+use crate::app::App;
+use crate::clock;
+
+pub(super) async fn me(call: Call) -> Reply {
+    let caller = call.caller().await?;
+    let user = &caller.user().user;
+    let document = json!({
+        "sub": user.id.to_string(),
+        "username": user.username.as_str(),
+        "roles": user.roles,
+        "scope": String::from_utf8_lossy(caller.scope()),
+        "client_id": &*caller.claims().client_id,
+        "session_id": caller.claims().session.to_string(),
+        "expires_at": iso(caller.claims().expires_at),
+    });
+    Ok(problem::json(StatusCode::OK, Bytes::from(document.to_string())))
+}
+
+/// Narrowed tokens may log out too: giving up is never too much.
+pub(super) async fn logout(call: Call) -> Reply {
+    let caller = call.caller().await?;
+    end(call, caller.claims().session, caller).await
+}
+
+pub(super) async fn list(call: Call) -> Reply {
+    let caller = call.full_caller().await?;
+    let listed = call.app.store().sessions_of(caller.claims().subject, clock::now()).await?;
+    let sessions: Vec<Value> = listed
+        .iter()
+        .map(|listing| {
+            json!({
+                "id": listing.session.id.to_string(),
+                "created_at": iso(listing.session.created_at),
+                "expires_at": iso(listing.session.expires_at),
+                "client_name": listing.client_name,
+                "address": listing.address,
+                "current": listing.session.id == caller.claims().session,
+            })
+        })
+        .collect();
+    Ok(problem::json(StatusCode::OK, Bytes::from(json!({ "sessions": sessions }).to_string())))
+}
+
+pub(super) async fn end_one(call: Call, id: &str) -> Reply {
+    let caller = call.full_caller().await?;
+    let id: SessionId = id.parse().map_err(|_| HttpError::NotFound)?;
+    end(call, id, caller).await
+}
+
+/// All sessions of the caller; with `?except=current` all others.
+pub(super) async fn end_all(call: Call) -> Reply {
+    let caller = call.full_caller().await?;
+    let except = match call.parts.uri.query() {
+        None => None,
+        Some("except=current") => Some(caller.claims().session),
+        Some(_) => {
+            let detail = "the only query here is ?except=current".to_owned();
+            return Err(HttpError::BadRequest("bad-query", detail));
+        }
+    };
+    let audit = audit(&caller, "sessions.ended", caller.claims().subject.to_string());
+    let app = call.app;
+    let task = tokio::spawn(async move {
+        let changed = app.store().end_sessions(caller.claims().subject, except, &audit).await;
+        acknowledge(&app, changed).await
+    });
+    task.await.map_err(|_| HttpError::CannotTell)?
+}
+
+async fn end(call: Call, session: SessionId, caller: Caller) -> Reply {
+    let audit = audit(&caller, "session.ended", session.to_string());
+    let app = call.app;
+    // A client that hangs up cannot stop a revocation half way.
+    let task = tokio::spawn(async move {
+        let changed = app.store().end_session(session, Some(caller.claims().subject), &audit).await;
+        acknowledge(&app, changed).await
+    });
+    task.await.map_err(|_| HttpError::CannotTell)?
+}
+
+/// 204 once the change is durable and applied; 503 if that cannot be told.
+pub(super) async fn acknowledge(app: &App, changed: Result<Changed, StoreError>) -> Reply {
+    match changed? {
+        Changed::At(revision) | Changed::Already(revision) => {
+            if app.applied.reached(revision).await {
+                Ok(problem::done())
+            } else {
+                Err(HttpError::CannotTell)
+            }
+        }
+        Changed::NotFound => Err(HttpError::NotFound),
+        Changed::Stale => Err(HttpError::SignInFailed(app.style.clone())),
+    }
+}
+
+fn audit(caller: &Caller, event: &'static str, subject: String) -> Audit {
+    let actor = caller.claims().subject.to_string();
+    Audit { at: clock::now(), event, actor, subject, detail: String::new() }
+}
+
+/// RFC 3339, whole seconds.
+fn iso(at: Timestamp) -> String {
+    Iso::from_second(at.seconds()).map(|at| at.to_string()).unwrap_or_default()
+}

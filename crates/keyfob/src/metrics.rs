@@ -1,0 +1,124 @@
+//! Every metric's name in one table. Counters are resolved once, so counting is one atomic addition. No label ever
+//! carries a name, a path or anything else a client can choose.
+
+use std::sync::atomic::AtomicU64;
+
+use http::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::app::App;
+
+/// Which door a decision was made at.
+#[derive(Clone, Copy, Debug)]
+pub enum DoorName {
+    /// `/auth/check/…`.
+    Check,
+    /// The gateway.
+    Gateway,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// Let through.
+    Allowed,
+    /// Refused.
+    Refused,
+    /// 503.
+    CannotTell,
+}
+
+/// How many outcomes there are: the stride of the decision counters.
+const OUTCOMES: usize = 3;
+
+/// How a sign-in ended.
+#[derive(Clone, Copy, Debug)]
+pub enum SignIn {
+    /// A token was issued.
+    Succeeded,
+    /// Wrong, unknown or disabled.
+    Failed,
+    /// The throttle said later.
+    Throttled,
+    /// The hashing pool was full.
+    Busy,
+}
+
+/// What is counted.
+pub struct Metrics {
+    registry: Registry,
+    decisions: Vec<Counter>,
+    sign_ins: Vec<Counter>,
+    upstream: Vec<Counter>,
+    revision: Gauge<u64, AtomicU64>,
+    hashing_free: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("keyfob");
+        let decisions = ["check", "gateway"]
+            .map(|door| ["allowed", "refused", "cannot_tell"].map(|outcome| [("door", door), ("outcome", outcome)]));
+        let decisions = family(&mut registry, "decisions", "Decisions, by door and outcome", decisions.as_flattened());
+        let sign_ins = ["succeeded", "failed", "throttled", "busy"].map(|outcome| [("outcome", outcome)]);
+        let sign_ins = family(&mut registry, "sign_ins", "Sign-in attempts, by outcome", &sign_ins);
+        let upstream = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| [("class", class)]);
+        let upstream = family(&mut registry, "upstream_answers", "Answers on the gateway, by status class", &upstream);
+        let revision = Gauge::default();
+        registry.register("applied_revision", "The newest change this node has applied", revision.clone());
+        let hashing_free = Gauge::default();
+        registry.register("hashing_places_free", "Places free in the hashing pool", hashing_free.clone());
+        let started: Gauge = Gauge::default();
+        started.set(crate::clock::now().seconds());
+        registry.register_with_unit("start_time", "When this process started", Unit::Seconds, started);
+        Self { registry, decisions, sign_ins, upstream, revision, hashing_free }
+    }
+}
+
+impl Metrics {
+    /// Count a decision.
+    pub fn decision(&self, door: DoorName, outcome: Outcome) {
+        self.decisions[door as usize * OUTCOMES + outcome as usize].inc();
+    }
+
+    /// Count a sign-in.
+    pub fn sign_in(&self, outcome: SignIn) {
+        self.sign_ins[outcome as usize].inc();
+    }
+
+    /// Count an answer on the gateway.
+    pub fn upstream(&self, status: StatusCode) {
+        if let Some(counter) = self.upstream.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
+            counter.inc();
+        }
+    }
+
+    /// The OpenMetrics text.
+    #[must_use]
+    pub fn text(&self, app: &App) -> String {
+        self.revision.set(app.applied.revision().0);
+        self.hashing_free.set(app.hashing.free() as u64);
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &self.registry) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        text
+    }
+}
+
+/// One metric with a counter for each set of labels, resolved once and in their order.
+fn family<const N: usize>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    labels: &[[(&'static str, &'static str); N]],
+) -> Vec<Counter> {
+    let family = Family::<Vec<(&'static str, &'static str)>, Counter>::default();
+    let counters = labels.iter().map(|labels| family.get_or_create_owned(&labels.to_vec())).collect();
+    registry.register(name, help, family);
+    counters
+}

@@ -1,0 +1,217 @@
+//! Start, listen, reload, drain, stop. Wires the parts together and answers nothing itself.
+
+pub mod listener;
+mod problem;
+mod reload;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use keyfob_core::access_token::{Profile, SessionTagger};
+use keyfob_core::password::{Hasher, Password, PasswordHash, Rules};
+use keyfob_store::{Audit, Store};
+use keyfob_tower::cache::FactCache;
+use keyfob_tower::refusal::Style;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::clock;
+use crate::config::{Settings, Tls};
+use crate::control;
+use crate::desk;
+use crate::failed_signatures::FailedSignatures;
+use crate::feed::{self, Applied};
+use crate::gateway::Gateway;
+use crate::hashing::HashingPool;
+use crate::http::Front;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::verify::StoreVerifier;
+use listener::Door;
+
+pub use problem::ServeProblem;
+
+/// A running keyfob.
+pub struct Running {
+    /// Where clients connect.
+    pub public: SocketAddr,
+    /// Where operators and proxies connect.
+    pub internal: SocketAddr,
+    /// Whether `public` speaks TLS.
+    pub secure: bool,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+    tls: Option<Arc<tls::Reloadable>>,
+    control: control::Listening,
+    // Held to the end: the store has one owner.
+    _hold: control::Hold,
+}
+
+/// Start everything, or say what is in the way.
+///
+/// # Errors
+/// [`ServeProblem`], before anything is answered.
+pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
+    problem::check_exposure(&settings)?;
+    let tls = match &settings.tls {
+        Tls::Files { certificate, key } => Some(Arc::new(tls::Reloadable::load(certificate, key)?)),
+        Tls::Loopback | Tls::TerminatedUpstream => None,
+    };
+    let public = bind(settings.listen).await?;
+    let internal = bind(settings.internal_listen).await?;
+    let (public_address, internal_address) = (public.local_addr()?, internal.local_addr()?);
+    let control::OpenStore { store, tagger, hold, .. } = control::open_store(&settings.data)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let public_url = public_url(&*store, &settings, &format!("{scheme}://{public_address}")).await?;
+    if let Some(file) = &settings.policy {
+        reload::import_policy(&*store, file).await?;
+    }
+    let app = Arc::new(app(settings, store, tagger, &public_url).await?);
+
+    let (stop, stopped) = watch::channel(false);
+    let run = |listener, door, tls| {
+        let front = Arc::new(Front(Arc::clone(&app)));
+        let limits = app.settings.limits.clone();
+        tokio::spawn(listener::run(listener, door, tls, limits, front, stopped.clone(), app.settings.drain))
+    };
+    let listeners = vec![run(public, Door::Public, tls.clone()), run(internal, Door::Internal, None)];
+    let background = vec![
+        tokio::spawn(feed::follow(Arc::clone(&app))),
+        tokio::spawn(reload::sweep(Arc::clone(&app))),
+        tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
+    ];
+    let control = control::listen(&hold, desk::of(&app))?;
+    Ok(Running {
+        public: public_address,
+        internal: internal_address,
+        secure: tls.is_some(),
+        app,
+        stop,
+        listeners,
+        background,
+        tls,
+        control,
+        _hold: hold,
+    })
+}
+
+impl Running {
+    /// Stop accepting, let open requests finish, then close.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        self.control.stop().await;
+        for task in self.background {
+            task.abort();
+        }
+    }
+
+    /// Read the policy file and the certificate again. What is bad is refused, and what was in force stays.
+    pub async fn reload(&self) {
+        reload::reload(&self.app, self.tls.as_deref()).await;
+    }
+}
+
+/// Serve until SIGTERM or SIGINT; SIGHUP reloads. Prints where it listens on stdout once it is ready.
+///
+/// # Errors
+/// [`ServeProblem`], before anything is answered.
+pub async fn run(settings: Settings) -> Result<(), ServeProblem> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let running = start(settings).await?;
+    problem::announce(&running).await;
+    let mut failed = running.app.store().doorbell();
+    let store_failed = async move { while failed.changed().await.is_ok() {} };
+    tokio::pin!(store_failed);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => running.reload().await,
+            // A store that could not make a commit durable has stopped for good (guarantee G5): so does the process.
+            () = &mut store_failed => {
+                running.stop().await;
+                return Err(ServeProblem::StoreStopped);
+            }
+        }
+    }
+    tracing::info!("stopping: open requests may finish");
+    running.stop().await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeProblem> {
+    TcpListener::bind(address).await.map_err(|source| ServeProblem::Bind { address, source })
+}
+
+/// The origin in force: the configured one, else the stored one, else where this first start listens.
+async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> Result<String, ServeProblem> {
+    let stored = store.public_url().await?;
+    let url = settings.public_url.clone().or_else(|| stored.clone()).unwrap_or_else(|| listening.to_owned());
+    if stored.as_ref() != Some(&url) {
+        if let Some(stored) = stored {
+            tracing::warn!(%stored, %url, "public-url changed: tokens issued under the old one are refused from now on");
+        }
+        store.set_public_url(&url, &by_keyfob("public-url.set", &url)).await?;
+    }
+    Ok(url)
+}
+
+async fn app(
+    settings: Settings,
+    store: Arc<dyn Store>,
+    tagger: SessionTagger,
+    public_url: &str,
+) -> Result<App, ServeProblem> {
+    // The revision first: what changes while the facts are loaded is then applied once more.
+    let applied = Applied::new(store.revision().await?);
+    let keys = Keys::load_or_make(&*store, settings.signing_algorithm).await?;
+    let policy = feed::load_policy(&*store).await?;
+    let verifier = StoreVerifier {
+        facts: FactCache::new(settings.cache_entries),
+        profile: Profile { issuer: public_url.into(), audience: public_url.into(), leeway: settings.leeway, tagger },
+        keys: ArcSwap::from_pointee(keys.accepted()),
+        policy: ArcSwap::from_pointee(policy),
+        failed_signatures: FailedSignatures::default(),
+        store,
+    };
+    let hashing = HashingPool::start(settings.password_cost, settings.hash_threads, settings.hash_queue)?;
+    let gateway = settings.upstream.as_ref().map(|upstream| Gateway::new(upstream, &settings.limits)).transpose()?;
+    Ok(App {
+        verifier,
+        keys: ArcSwap::from_pointee(keys),
+        applied,
+        dummy_hash: dummy_hash(&settings)?,
+        hashing,
+        rules: Rules { min: settings.password_min },
+        settled: Notify::new(),
+        style: Style { profile: settings.refusals, realm: settings.realm.as_str().into() },
+        gateway,
+        metrics: Metrics::default(),
+        settings,
+    })
+}
+
+/// What is verified when there is no such user: made by the same code, at the same cost, of a password nobody knows.
+fn dummy_hash(settings: &Settings) -> Result<PasswordHash, ServeProblem> {
+    let unknown: String = clock::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let password = Password::parse(&unknown).map_err(|_| ServeProblem::Hash)?;
+    Hasher::new(settings.password_cost).hash(&password, &clock::random()).map_err(|_| ServeProblem::Hash)
+}
+
+/// The audit row of what keyfob does by itself.
+fn by_keyfob(event: &'static str, subject: &str) -> Audit {
+    let (actor, subject) = ("keyfob".to_owned(), subject.to_owned());
+    Audit { at: clock::now(), event, actor, subject, detail: String::new() }
+}

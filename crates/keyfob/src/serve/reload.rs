@@ -1,0 +1,95 @@
+//! What happens beside the requests: the policy file and the certificate are read again on SIGHUP and when they change,
+//! and expired rows are swept. A bad file is refused with line and column, and what was in force stays.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use keyfob_core::policy::Policy;
+use keyfob_store::{Changed, Store};
+
+use super::tls::Reloadable;
+use super::{ServeProblem, by_keyfob};
+use crate::app::App;
+use crate::clock;
+
+/// How often files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often expired rows are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Rows the store removes in one call; when it did, there may be more.
+const SWEEP_ROWS: u64 = 10_000;
+
+/// Put a policy file in force, if it is not already.
+pub(super) async fn import_policy(store: &dyn Store, file: &Path) -> Result<Changed, ServeProblem> {
+    let refused = |reason: String| ServeProblem::Policy { path: file.to_owned(), reason };
+    let text = tokio::fs::read_to_string(file).await.map_err(|error| refused(error.to_string()))?;
+    Policy::parse(&text, 0).map_err(|problem| refused(problem.to_string()))?;
+    let audit = by_keyfob("policy.applied", &file.display().to_string());
+    Ok(store.set_policy(&text, &audit).await?)
+}
+
+/// Read policy and certificate again.
+pub(super) async fn reload(app: &App, tls: Option<&Reloadable>) {
+    if let Some(file) = &app.settings.policy {
+        match import_policy(&**app.store(), file).await {
+            Ok(Changed::At(revision)) if app.applied.reached(revision).await => {
+                tracing::info!(file = %file.display(), "the new policy is in force");
+            }
+            Ok(Changed::At(_)) => tracing::error!("the new policy is stored but not applied yet"),
+            Ok(_) => {}
+            Err(problem) => tracing::error!(%problem, "the old policy stays in force"),
+        }
+    }
+    if let Some(tls) = tls
+        && let Err(problem) = tls.reload()
+    {
+        tracing::error!(%problem, "the old certificate stays in force");
+    }
+}
+
+/// Reload when a file changes.
+pub(super) async fn watch(app: Arc<App>, tls: Option<Arc<Reloadable>>) {
+    let mut files: Vec<PathBuf> = app.settings.policy.iter().cloned().collect();
+    files.extend(tls.iter().flat_map(|tls| tls.files().map(Path::to_path_buf)));
+    if files.is_empty() {
+        return;
+    }
+    let mut seen = look(&files).await;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = look(&files).await;
+        if now != seen {
+            seen = now;
+            reload(&app, tls.as_deref()).await;
+        }
+    }
+}
+
+/// Time and size of each file; a file that is gone for a moment, as editors do it, looks like a change when it is back.
+async fn look(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
+    let mut seen = Vec::with_capacity(files.len());
+    for file in files {
+        let found = tokio::fs::metadata(file).await.ok();
+        seen.push(found.and_then(|found| Some((found.modified().ok()?, found.len()))));
+    }
+    seen
+}
+
+/// Remove what nothing can need any more.
+pub(super) async fn sweep(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let before = clock::now() - app.settings.leeway;
+        loop {
+            match app.store().sweep(before).await {
+                Ok(SWEEP_ROWS..) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "expired rows cannot be swept");
+                    break;
+                }
+            }
+        }
+    }
+}

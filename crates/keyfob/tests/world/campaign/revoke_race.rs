@@ -1,0 +1,89 @@
+//! G1: final at acknowledgement. A caller's requests run at full speed from several connections while a command takes the
+//! permission away. Not one request that starts after the command returned is let through.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::support::clock;
+use crate::support::house::{House, POLICY};
+use crate::support::http::{Connection, Request};
+use crate::support::keyfob::must;
+use crate::support::recorder::Recorder;
+
+/// Connections of the victim.
+const CONNECTIONS: usize = 4;
+/// How long the calls run before the command, and after it.
+const BEFORE: Duration = Duration::from_millis(150);
+const AFTER: Duration = Duration::from_millis(300);
+
+/// Every command that takes a permission away. The first word that is `NAME` becomes the user's name.
+const COMMANDS: &[&[&str]] = &[
+    &["user", "disable", "NAME"],
+    &["session", "end", "--user", "NAME"],
+    &["user", "role", "NAME", "--remove", "caller"],
+    &["user", "delete", "NAME"],
+    &["user", "passwd", "NAME", "--password-stdin"],
+];
+
+/// One call: when it began, before its first byte was written, and what came of it.
+struct Call {
+    began: Instant,
+    status: u16,
+}
+
+#[test]
+fn no_request_that_starts_after_a_revoking_command_returned_is_let_through() {
+    let mut run = Run::begin("revoke_race", COMMANDS.len() as u64);
+    let api = Recorder::start();
+    let house = House::empty(&api.origin(), POLICY);
+    while let Some(cycles) = run.next(1) {
+        let cycle = run.done();
+        let command = COMMANDS[usize::try_from(cycle).expect("few cycles") % COMMANDS.len()];
+        let name = format!("victim{cycle}");
+        house.user(&name, &["caller"]);
+        race(&mut run, &house, &name, command);
+        drop(api.take());
+        run.held(cycles);
+    }
+    run.finish();
+}
+
+fn race(run: &mut Run, house: &House, name: &str, command: &[&str]) {
+    let command: Vec<&str> = command.iter().map(|word| if *word == "NAME" { name } else { word }).collect();
+    let token = house.token(name);
+    let stop = AtomicBool::new(false);
+    let (calls, returned) = thread::scope(|scope| {
+        let callers: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| call(house.public(), &token, &stop))).collect();
+        thread::sleep(BEFORE);
+        must(&house.data(), &command, "another seven violet kettles\n");
+        let returned = clock::now();
+        thread::sleep(AFTER);
+        stop.store(true, Ordering::Release);
+        let calls: Vec<Call> =
+            callers.into_iter().flat_map(|caller| caller.join().expect("no caller panics")).collect();
+        (calls, returned)
+    });
+    let late: Vec<&Call> = calls.iter().filter(|call| call.began > returned).collect();
+    let passed = late.iter().filter(|call| call.status == 200).count();
+    assert_eq!(passed, 0, "{passed} of {} calls passed after `keyfob {}` returned", late.len(), command.join(" "));
+    assert!(late.iter().all(|call| call.status == 401), "a refusal is 401, never a failure");
+    let before = calls.iter().filter(|call| call.status == 200).count();
+    assert!(before > 0 && !late.is_empty(), "{before} calls passed before and {} began after", late.len());
+    run.count("calls that passed before", before);
+    run.count("calls that began after and were refused", late.len());
+}
+
+fn call(address: SocketAddr, token: &str, stop: &AtomicBool) -> Vec<Call> {
+    let request = Request::new("GET", "/things/1").bearer(token);
+    let mut connection = Connection::open(address).expect("keyfob is there");
+    let mut calls = Vec::new();
+    while !stop.load(Ordering::Acquire) {
+        let began = clock::now();
+        let status = connection.ask(&request).expect("an answer").status;
+        calls.push(Call { began, status });
+    }
+    calls
+}

@@ -1,0 +1,13 @@
+//! The outside of keyfob: the built program against other people's servers, clients and documentation, and the long
+//! campaigns. One binary, because linking is what costs. Needs `cargo xtask prepare` once.
+#![expect(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod campaign;
+mod docs;
+mod forward_auth;
+mod httpbin;
+mod json_server;
+mod map;
+mod postman;
+mod support;
+mod websocket;

@@ -1,0 +1,127 @@
+//! The program itself, as anybody starts it: `keyfob serve` as a child, and its other commands run to their end.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A start takes milliseconds; a debug build on a busy machine takes longer, and a hang must not look like a start.
+const START: Duration = Duration::from_mins(1);
+
+/// A running `keyfob serve`; killed when dropped.
+pub struct Keyfob {
+    child: Child,
+    log: PathBuf,
+    /// Where clients connect.
+    pub public: SocketAddr,
+    /// Where operators and proxies connect.
+    pub internal: SocketAddr,
+}
+
+impl Keyfob {
+    /// Start on free loopback ports over this data directory, with further arguments and `KEYFOB_…` settings.
+    pub fn serve(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::try_serve(data, arguments, settings).unwrap_or_else(|problem| panic!("keyfob did not start: {problem}"))
+    }
+
+    /// Start, or say what it wrote before it gave up.
+    pub fn try_serve(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Self, String> {
+        let log = data.with_extension("log");
+        let stderr = File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
+        let mut command = program(data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"]).args(arguments);
+        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        if let Some(Ok((public, internal))) = child.stdout.take().map(addresses) {
+            return Ok(Self { child, log, public, internal });
+        }
+        // Not yet a value that ends its own child.
+        let _ = child.kill();
+        let status = child.wait().map_err(|error| error.to_string())?;
+        Err(format!("{status}\n{}", fs::read_to_string(&log).unwrap_or_default()))
+    }
+
+    /// SIGKILL: no goodbye of any kind.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// What it has written to standard error, earlier runs over the same data included.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Keyfob {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprint_lines(&self.log());
+        }
+        self.end();
+    }
+}
+
+/// Run a command over this data directory, with this on standard input.
+pub fn command(data: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut command = program(data);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("keyfob can be run");
+    let mut stdin = child.stdin.take().expect("a pipe was asked for");
+    // A command that reads nothing may be gone already; what it says is in its output.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("the command can be waited for")
+}
+
+/// Run a command that must succeed; its standard output is the answer.
+pub fn must(data: &Path, arguments: &[&str], input: &str) -> String {
+    let output = command(data, arguments, input);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "keyfob {}: {}\n{said}", arguments.join(" "), output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// keyfob over this data directory, with no setting that the environment or the working directory brings along.
+fn program(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYFOB_")) {
+        command.env_remove(name);
+    }
+    command.env("KEYFOB_DATA", data).current_dir(data.parent().expect("a data directory inside a temporary one"));
+    command
+}
+
+/// The two lines that `serve` prints once it is ready.
+fn addresses(stdout: impl std::io::Read + Send + 'static) -> Result<(SocketAddr, SocketAddr), mpsc::RecvTimeoutError> {
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Reads on after the two lines: a program whose output nobody takes would stop at a full pipe.
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    let next = |start: &str| -> Result<SocketAddr, mpsc::RecvTimeoutError> {
+        loop {
+            let line = lines.recv_timeout(START)?;
+            let address =
+                line.strip_prefix(start).map(|url| url.trim_start_matches("http://").trim_start_matches("https://"));
+            if let Some(Ok(address)) = address.map(str::parse) {
+                return Ok(address);
+            }
+        }
+    };
+    Ok((next("listening on ")?, next("internal on ")?))
+}
+
+/// To standard error, for the reader of a failed test.
+fn eprint_lines(text: &str) {
+    let _ = writeln!(std::io::stderr(), "--- keyfob wrote ---\n{text}--------------------");
+}

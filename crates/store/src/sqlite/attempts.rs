@@ -1,0 +1,155 @@
+//! Sign-in attempts (SP 800-63B-4 §3.2.2): each is reserved before its password is hashed and settled after, so that
+//! parallel guesses cannot outrun the count. What is counted here is judged by [`keyfob_core::throttle`]. An account that
+//! does not exist is counted like any other: the same statements, the same rows.
+
+use keyfob_core::throttle::{Admission, Limits, Tally, admit};
+use keyfob_core::time::Timestamp;
+use keyfob_core::user::Status;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::failure::Outcome;
+use super::writer::Transaction;
+use super::{audit, row, sessions, users};
+use crate::{Attempt, FailedAttempt, Login, Reservation, Saved};
+
+/// Rows outside the window that one reservation removes. Each adds one at most, so the table cannot grow.
+const EXPIRED_PER_ATTEMPT: u32 = 16;
+
+// ?2: the window is after this instant. ?3: a reservation of this instant or before has lapsed. ?4: the earlier one.
+const TALLY_ACCOUNT: &str = "SELECT \
+    count(*) FILTER (WHERE at > ?2 AND (failed = 1 OR at <= ?3)), \
+    count(*) FILTER (WHERE failed = 0 AND at > ?3), \
+    min(at) FILTER (WHERE at > ?2 AND (failed = 1 OR at <= ?3)) \
+    FROM attempts WHERE account = ?1 AND at > ?4";
+const TALLY_ADDRESS: &str = "SELECT \
+    count(*) FILTER (WHERE at > ?2 AND (failed = 1 OR at <= ?3)), \
+    count(*) FILTER (WHERE failed = 0 AND at > ?3), \
+    min(at) FILTER (WHERE at > ?2 AND (failed = 1 OR at <= ?3)) \
+    FROM attempts WHERE address = ?1 AND at > ?4";
+const CONSECUTIVE: &str = "SELECT consecutive FROM throttles WHERE account = ?1";
+const RESERVE: &str = "INSERT INTO attempts (id, account, address, at, failed) VALUES (?1, ?2, ?3, ?4, 0)";
+const LAPSE: &str = "UPDATE attempts SET failed = 1 WHERE account = ?1 AND failed = 0 AND at <= ?2";
+const FAIL: &str = "UPDATE attempts SET failed = 1 WHERE id = ?1 AND failed = 0";
+const COUNT_FAILURES: &str = "INSERT INTO throttles (account, consecutive, failed_at) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (account) DO UPDATE SET consecutive = consecutive + excluded.consecutive, \
+    failed_at = max(failed_at, excluded.failed_at)";
+const REMOVE: &str = "DELETE FROM attempts WHERE id = ?1";
+const CLEAR_FAILURES: &str = "DELETE FROM attempts WHERE account = ?1 AND failed = 1";
+const CLEAR_CONSECUTIVE: &str = "DELETE FROM throttles WHERE account = ?1";
+const EXPIRED: &str = "SELECT id, account, at, failed FROM attempts WHERE at <= ?1 ORDER BY at LIMIT ?2";
+
+/// Reserve an attempt if the throttle admits it, and read the account.
+pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outcome<Reservation> {
+    let db = transaction.db();
+    let horizon = Horizon::of(&attempt.limits, attempt.at);
+    expire(db, horizon.earliest, EXPIRED_PER_ATTEMPT)?;
+    let lapsed = db.prepare_cached(LAPSE)?.execute((attempt.account, horizon.lapsed.micros()))?;
+    count_failures(db, &attempt.account, lapsed, attempt.at)?;
+
+    let mut account = tally(db, TALLY_ACCOUNT, &attempt.account, &horizon)?;
+    account.consecutive = consecutive(db, &attempt.account)?;
+    let address = tally(db, TALLY_ADDRESS, &attempt.address, &horizon)?;
+    match admit(&attempt.limits, &account, &address, attempt.at) {
+        Admission::Proceed => {
+            let values = (attempt.id, attempt.account, attempt.address, attempt.at.micros());
+            db.prepare_cached(RESERVE)?.execute(values)?;
+            Ok(Reservation::Reserved(users::account(db, attempt.username.as_ref())?))
+        }
+        Admission::Wait => Ok(Reservation::Wait),
+        Admission::Refuse { retry_after } => Ok(Reservation::Refused { retry_after }),
+    }
+}
+
+/// Settle a reservation as failed.
+pub(super) fn record_failed(transaction: &Transaction<'_>, failure: &FailedAttempt) -> Outcome<()> {
+    settle_as_failed(transaction.db(), failure.attempt, &failure.account, failure.audit.at)?;
+    audit::append(transaction.db(), &failure.audit)
+}
+
+/// Settle a reservation as right and start the session, if what was judged still holds.
+pub(super) fn record_login(transaction: &Transaction<'_>, login: &Login) -> Outcome<Saved> {
+    let db = transaction.db();
+    let user = users::find(db, login.session.user)?;
+    if user.is_none_or(|user| user.status != Status::Active || user.auth_version != login.auth_version) {
+        settle_as_failed(db, login.attempt, &login.account, login.audit.at)?;
+        return Ok(Saved::Stale);
+    }
+    db.prepare_cached(REMOVE)?.execute([login.attempt])?;
+    clear(db, &login.account)?;
+    if let Some(password) = &login.rehash {
+        users::rehash(db, login.session.user, password)?;
+    }
+    sessions::start(db, login)?;
+    audit::append(db, &login.audit)?;
+    Ok(Saved::Saved)
+}
+
+/// Forget the failures of an account; reservations in flight stay and count when they fail. Whether there were any.
+pub(super) fn clear(db: &Connection, account: &[u8; 32]) -> Outcome<bool> {
+    let failures = db.prepare_cached(CLEAR_FAILURES)?.execute([account])?;
+    let consecutive = db.prepare_cached(CLEAR_CONSECUTIVE)?.execute([account])?;
+    Ok(failures + consecutive > 0)
+}
+
+/// Remove attempts of `until` or before, at most `limit`. A reservation among them was never settled: it is counted
+/// among the consecutive failures first, so that nobody gains a guess by letting it lapse.
+pub(super) fn expire(db: &Connection, until: Timestamp, limit: u32) -> Outcome<u32> {
+    let mut statement = db.prepare_cached(EXPIRED)?;
+    let rows = statement.query_map((until.micros(), limit), |row| {
+        Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, [u8; 32]>(1)?, row.get(2)?, row.get::<_, bool>(3)?))
+    })?;
+    let mut removed = 0;
+    for row in rows.collect::<Result<Vec<_>, _>>()? {
+        let (id, account, at, failed) = row;
+        count_failures(db, &account, usize::from(!failed), row::time(at))?;
+        db.prepare_cached(REMOVE)?.execute([id])?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// The instants that divide the attempts of one account or address.
+struct Horizon {
+    window: Timestamp,
+    lapsed: Timestamp,
+    earliest: Timestamp,
+}
+
+impl Horizon {
+    fn of(limits: &Limits, now: Timestamp) -> Self {
+        let (window, lapsed) = (now - limits.window, now - limits.reservation_life);
+        Self { window, lapsed, earliest: window.min(lapsed) }
+    }
+}
+
+fn tally(db: &Connection, sql: &str, digest: &[u8; 32], horizon: &Horizon) -> Outcome<Tally> {
+    let values = (digest, horizon.window.micros(), horizon.lapsed.micros(), horizon.earliest.micros());
+    let tally = db.prepare_cached(sql)?.query_one(values, |row| {
+        Ok(Tally {
+            failures: row.get(0)?,
+            pending: row.get(1)?,
+            consecutive: 0,
+            oldest_failure_at: row.get::<_, Option<i64>>(2)?.map(row::time),
+        })
+    });
+    Ok(tally?)
+}
+
+fn consecutive(db: &Connection, account: &[u8; 32]) -> Outcome<u32> {
+    let count = db.prepare_cached(CONSECUTIVE)?.query_one([account], |row| row.get(0)).optional()?;
+    Ok(count.unwrap_or(0))
+}
+
+/// Settled already (it lapsed) or gone (it expired): then it has been counted.
+fn settle_as_failed(db: &Connection, attempt: [u8; 16], account: &[u8; 32], at: Timestamp) -> Outcome<()> {
+    let settled = db.prepare_cached(FAIL)?.execute([attempt])?;
+    count_failures(db, account, settled, at)
+}
+
+fn count_failures(db: &Connection, account: &[u8; 32], count: usize, at: Timestamp) -> Outcome<()> {
+    if count > 0 {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        db.prepare_cached(COUNT_FAILURES)?.execute((account, count, at.micros()))?;
+    }
+    Ok(())
+}

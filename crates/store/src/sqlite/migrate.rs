@@ -1,0 +1,141 @@
+//! The schema, step by step: numbered SQL texts inside the program, each run once, its SHA-256 kept in the database. A
+//! database with a step this program does not have, or has in other words, is refused untouched.
+
+use aws_lc_rs::digest;
+use rusqlite::{Connection, ErrorCode};
+
+use super::failure::{Failure, Outcome};
+use crate::StoreError;
+
+/// `kfob` in ASCII: tells a keyfob database from another program's.
+const APPLICATION_ID: i32 = 0x6b66_6f62;
+
+/// All steps, in order. Never edited once released: a change is a new step.
+const STEPS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+
+const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
+const CREATE_MIGRATIONS: &str = "CREATE TABLE migrations (number INTEGER PRIMARY KEY, sha256 BLOB NOT NULL) STRICT";
+const APPLIED: &str = "SELECT number, sha256 FROM migrations ORDER BY number";
+const RECORD: &str = "INSERT INTO migrations (number, sha256) VALUES (?1, ?2)";
+
+/// Refuse a file that is not ours to write. Reads only.
+pub(super) fn inspect(db: &Connection) -> Outcome<()> {
+    let objects: i64 = db.query_row(OBJECT_COUNT, [], |row| row.get(0)).map_err(unreadable)?;
+    if objects == 0 {
+        return Ok(());
+    }
+    let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application != APPLICATION_ID {
+        return Err(StoreError::Schema("this is another program's database".to_owned()).into());
+    }
+    applied(db, &STEPS).map(|_| ())
+}
+
+/// Bring the schema up to date, in one transaction.
+pub(super) fn migrate(db: &Connection) -> Outcome<()> {
+    run(db, &STEPS)
+}
+
+fn run(db: &Connection, steps: &[&str]) -> Outcome<()> {
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let done = run_in_transaction(db, steps).and_then(|()| Ok(db.execute_batch("COMMIT")?));
+    if !db.is_autocommit() {
+        db.execute_batch("ROLLBACK")?;
+    }
+    done
+}
+
+fn run_in_transaction(db: &Connection, steps: &[&str]) -> Outcome<()> {
+    if db.query_row(OBJECT_COUNT, [], |row| row.get::<_, i64>(0))? == 0 {
+        db.pragma_update(None, "application_id", APPLICATION_ID)?;
+        db.execute_batch(CREATE_MIGRATIONS)?;
+    }
+    for (number, sql) in (1_i64..).zip(steps).skip(applied(db, steps)?) {
+        db.execute_batch(sql)?;
+        db.execute(RECORD, (number, sha256(sql)))?;
+    }
+    Ok(())
+}
+
+/// How many of the first steps have run; an error if others have.
+fn applied(db: &Connection, steps: &[&str]) -> Outcome<usize> {
+    let mut statement = db.prepare(APPLIED)?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))?;
+    let mut count = 0;
+    for row in rows {
+        let (number, hash) = row?;
+        let Some(sql) = steps.get(count) else {
+            let text = format!("it has step {number}, and this version ends at {}: use a newer keyfob", steps.len());
+            return Err(StoreError::Schema(text).into());
+        };
+        if hash != sha256(sql) {
+            let text =
+                format!("step {number} differs from this version's: was this database made by a changed keyfob?");
+            return Err(StoreError::Schema(text).into());
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    hash
+}
+
+fn unreadable(cause: rusqlite::Error) -> Failure {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            let text = format!("{cause}: move the file away or restore a backup");
+            Failure { fatal: true, error: StoreError::Corrupt(text) }
+        }
+        _ => cause.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "CREATE TABLE one (a INTEGER) STRICT";
+    const TWO: &str = "CREATE TABLE two (a INTEGER) STRICT";
+
+    fn schema_error(outcome: Outcome<()>) -> String {
+        match outcome {
+            Err(Failure { error: StoreError::Schema(text), .. }) => text,
+            other => panic!("expected a schema error, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn steps_run_once_and_in_order() {
+        let db = Connection::open_in_memory().unwrap();
+        run(&db, &[ONE]).unwrap();
+        run(&db, &[ONE, TWO]).unwrap();
+        run(&db, &[ONE, TWO]).unwrap();
+        assert_eq!(db.query_row("SELECT count(*) FROM migrations", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_step_that_was_altered_after_it_ran_is_refused() {
+        let db = Connection::open_in_memory().unwrap();
+        run(&db, &[ONE]).unwrap();
+        assert!(schema_error(run(&db, &[TWO])).contains("step 1 differs"));
+    }
+
+    #[test]
+    fn a_database_of_a_newer_version_is_refused() {
+        let db = Connection::open_in_memory().unwrap();
+        run(&db, &[ONE, TWO]).unwrap();
+        assert!(schema_error(run(&db, &[ONE])).contains("newer keyfob"));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_nothing_behind() {
+        let db = Connection::open_in_memory().unwrap();
+        assert!(run(&db, &[ONE, "CREATE TABLE broken ("]).is_err());
+        assert_eq!(db.query_row(OBJECT_COUNT, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+        run(&db, &[ONE]).unwrap();
+    }
+}

@@ -1,0 +1,121 @@
+//! Sessions: started by a login, ended by a logout or an account change, never revived.
+
+use keyfob_core::change::Fact;
+use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::session::{Session, SessionListing};
+use keyfob_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::failure::Outcome;
+use super::writer::Transaction;
+use super::{audit, row, users};
+use crate::{Audit, Changed, Login};
+
+const FIND: &str = "SELECT id, user, created_at, expires_at, ended_at FROM sessions WHERE id = ?1";
+const LIVE: &str = "SELECT id, user, created_at, expires_at, ended_at, client_name, address FROM sessions \
+    WHERE user = ?1 AND ended_at IS NULL AND ?2 < expires_at ORDER BY created_at DESC, id DESC LIMIT 1000";
+const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1";
+// An expired one ends too: a guard's leeway may still accept it.
+const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 \
+    WHERE user = ?1 AND ended_at IS NULL AND id IS NOT ?3 RETURNING id";
+const DELETE_ALL: &str = "DELETE FROM sessions WHERE user = ?1";
+
+/// One session.
+pub(super) fn find(db: &Connection, id: SessionId) -> Outcome<Option<Session>> {
+    Ok(db.prepare_cached(FIND)?.query_one([id.to_bytes()], read).optional()?)
+}
+
+/// The live sessions of a user, newest first.
+pub(super) fn live_of(db: &Connection, user: UserId, now: Timestamp) -> Outcome<Vec<SessionListing>> {
+    let mut statement = db.prepare_cached(LIVE)?;
+    let listings = statement.query_map((user.to_bytes(), now.micros()), |row| {
+        Ok(SessionListing { session: read(row)?, client_name: row.get(5)?, address: row.get(6)? })
+    })?;
+    Ok(listings.collect::<Result<_, _>>()?)
+}
+
+/// Start the session of a login. Raises nothing: a guard that does not know it asks.
+pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
+    let Session { id, user, created_at, expires_at, ended_at } = login.session;
+    db.prepare_cached(INSERT)?.execute((
+        id.to_bytes(),
+        user.to_bytes(),
+        created_at.micros(),
+        expires_at.micros(),
+        ended_at.map(Timestamp::micros),
+        &login.client_name,
+        &login.coarse_address,
+    ))?;
+    Ok(())
+}
+
+/// End one session.
+pub(super) fn end(
+    transaction: &mut Transaction<'_>,
+    id: SessionId,
+    owner: Option<UserId>,
+    by: &Audit,
+) -> Outcome<Changed> {
+    let found = find(transaction.db(), id)?.filter(|session| owner.is_none_or(|owner| owner == session.user));
+    let Some(session) = found else { return Ok(Changed::NotFound) };
+    if session.ended_at.is_some() {
+        return Ok(Changed::Already(transaction.revision()));
+    }
+    transaction.db().prepare_cached(END)?.execute((id.to_bytes(), by.at.micros()))?;
+    audit::append(transaction.db(), by)?;
+    transaction.publish(Fact::Session(id), by.at)?;
+    Ok(Changed::At(transaction.revision()))
+}
+
+/// End all sessions of a user, but one.
+pub(super) fn end_all(
+    transaction: &mut Transaction<'_>,
+    user: UserId,
+    except: Option<SessionId>,
+    by: &Audit,
+) -> Outcome<Changed> {
+    if users::find(transaction.db(), user)?.is_none() {
+        return Ok(Changed::NotFound);
+    }
+    if end_and_publish(transaction, user, except, by.at)? == 0 {
+        return Ok(Changed::Already(transaction.revision()));
+    }
+    audit::append(transaction.db(), by)?;
+    Ok(Changed::At(transaction.revision()))
+}
+
+/// End all sessions of a user, but one, as part of another change. Returns how many ended.
+pub(super) fn end_and_publish(
+    transaction: &mut Transaction<'_>,
+    user: UserId,
+    except: Option<SessionId>,
+    at: Timestamp,
+) -> Outcome<usize> {
+    let ended = {
+        let mut statement = transaction.db().prepare_cached(END_ALL)?;
+        let values = (user.to_bytes(), at.micros(), except.map(SessionId::to_bytes));
+        statement.query_map(values, |row| row.get(0))?.collect::<Result<Vec<[u8; 16]>, _>>()?
+    };
+    for id in &ended {
+        transaction.publish(Fact::Session(SessionId::from_bytes(*id)), at)?;
+    }
+    Ok(ended.len())
+}
+
+/// Remove the rows of a user that goes.
+pub(super) fn delete_all(db: &Connection, user: UserId) -> Outcome<()> {
+    db.prepare_cached(DELETE_ALL)?.execute([user.to_bytes()])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: SessionId::from_bytes(row.get(0)?),
+        user: UserId::from_bytes(row.get(1)?),
+        created_at: row::time(row.get(2)?),
+        expires_at: row::time(row.get(3)?),
+        ended_at: row.get::<_, Option<i64>>(4)?.map(row::time),
+    })
+}

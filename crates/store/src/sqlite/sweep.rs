@@ -1,0 +1,52 @@
+//! Removes what nothing can need any more, a little at a time, so that no sign-in waits behind it.
+
+use std::time::Duration;
+
+use keyfob_core::time::Timestamp;
+use rusqlite::Connection;
+
+use super::attempts;
+use super::failure::Outcome;
+
+/// Rows removed in one transaction: a few milliseconds of the writer.
+pub(super) const ROWS_PER_TRANSACTION: u32 = 1000;
+
+/// Transactions in one call: 10,000 rows.
+pub(super) const TRANSACTIONS_MAX: u32 = 10;
+
+/// Changes stay this much longer: a reader that was stopped for less still finds every one.
+const CHANGE_KEPT: Duration = Duration::from_hours(1);
+
+/// Attempts stay this much longer: more than any throttle window, which the sweeper does not know.
+const ATTEMPT_KEPT: Duration = Duration::from_hours(24);
+
+/// Consecutive failures of names that nobody has stay this much longer: long enough that a locked name does not show
+/// by unlocking that it is nobody's, short enough that guesses at random names cannot fill the disk.
+const UNKNOWN_KEPT: Duration = Duration::from_hours(7 * 24);
+
+const EXPIRED_SESSIONS: &str = "DELETE FROM sessions WHERE id IN \
+    (SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+const ENDED_SESSIONS: &str = "DELETE FROM sessions WHERE id IN \
+    (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+const UNKNOWN_THROTTLES: &str = "DELETE FROM throttles WHERE account IN \
+    (SELECT account FROM throttles WHERE failed_at < ?1 AND account NOT IN (SELECT account FROM users) LIMIT ?2)";
+// Only from the old end and never the newest, so that a reader can tell a gap from the end.
+const OLD_CHANGES: &str = "DELETE FROM changes WHERE revision < (SELECT min(revision) FROM changes) + ?2 \
+    AND revision < coalesce((SELECT revision FROM changes WHERE at >= ?1 ORDER BY revision LIMIT 1), \
+    (SELECT max(revision) FROM changes))";
+
+/// Remove up to [`ROWS_PER_TRANSACTION`] rows. Returns how many went.
+pub(super) fn sweep(db: &Connection, before: Timestamp) -> Outcome<u32> {
+    let mut left = ROWS_PER_TRANSACTION;
+    left -= delete(db, EXPIRED_SESSIONS, before, left)?;
+    left -= delete(db, ENDED_SESSIONS, before, left)?;
+    left -= attempts::expire(db, before - ATTEMPT_KEPT, left)?;
+    left -= delete(db, UNKNOWN_THROTTLES, before - UNKNOWN_KEPT, left)?;
+    left -= delete(db, OLD_CHANGES, before - CHANGE_KEPT, left)?;
+    Ok(ROWS_PER_TRANSACTION - left)
+}
+
+fn delete(db: &Connection, sql: &str, before: Timestamp, limit: u32) -> Outcome<u32> {
+    let removed = db.prepare_cached(sql)?.execute((before.micros(), limit))?;
+    Ok(u32::try_from(removed).unwrap_or(limit).min(limit))
+}

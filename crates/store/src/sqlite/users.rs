@@ -1,0 +1,200 @@
+//! Users. Every change of password, status or roles raises the `auth_version`, so that whatever was judged on an older
+//! one is refused, and ends the sessions that the change must end, in its own transaction.
+
+use keyfob_core::change::Fact;
+use keyfob_core::id::UserId;
+use keyfob_core::password::PasswordHash;
+use keyfob_core::user::{RoleName, Status, User, Username};
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::failure::Outcome;
+use super::writer::Transaction;
+use super::{attempts, audit, row, sessions};
+use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, roles_text};
+
+const FIND: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE id = ?1";
+const BY_NAME: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE username = ?1";
+const ACCOUNT: &str =
+    "SELECT id, username, status, roles, auth_version, created_at, password FROM users WHERE username = ?1";
+const PAGE: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users \
+    WHERE username > ?1 ORDER BY username LIMIT 1000";
+const INSERT: &str = "INSERT INTO users (id, username, account, password, status, roles, auth_version, created_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const SET_ROLES: &str = "UPDATE users SET roles = ?2, auth_version = auth_version + 1 WHERE id = ?1";
+const SET_STATUS: &str = "UPDATE users SET status = ?2, auth_version = auth_version + 1 WHERE id = ?1";
+const SET_PASSWORD: &str = "UPDATE users SET password = ?2, auth_version = auth_version + 1 WHERE id = ?1";
+const REHASH: &str = "UPDATE users SET password = ?2 WHERE id = ?1";
+const DELETE: &str = "DELETE FROM users WHERE id = ?1";
+
+/// One user.
+pub(super) fn find(db: &Connection, id: UserId) -> Outcome<Option<User>> {
+    let mut statement = db.prepare_cached(FIND)?;
+    statement.query_one([id.to_bytes()], Columns::read).optional()?.map(Columns::parse).transpose()
+}
+
+/// The user of that name.
+pub(super) fn by_name(db: &Connection, name: &Username) -> Outcome<Option<User>> {
+    let mut statement = db.prepare_cached(BY_NAME)?;
+    statement.query_one([name.as_str()], Columns::read).optional()?.map(Columns::parse).transpose()
+}
+
+/// The user of that name with its password hash. No name costs what an unknown name costs.
+pub(super) fn account(db: &Connection, name: Option<&Username>) -> Outcome<Option<Account>> {
+    let mut statement = db.prepare_cached(ACCOUNT)?;
+    let name = name.map_or("", Username::as_str);
+    let found = statement.query_one([name], |row| Ok((Columns::read(row)?, row.get(6)?))).optional()?;
+    let account = |(columns, phc): (Columns, String)| {
+        Ok(Account { user: columns.parse()?, password: PasswordHash::from_phc(phc) })
+    };
+    found.map(account).transpose()
+}
+
+/// A page of users in order of name.
+pub(super) fn page(db: &Connection, after: Option<&Username>) -> Outcome<Vec<User>> {
+    let mut statement = db.prepare_cached(PAGE)?;
+    let rows = statement.query_map([after.map_or("", Username::as_str)], Columns::read)?;
+    rows.map(|columns| columns?.parse()).collect()
+}
+
+/// Make a user, with a clean throttle: failures of an earlier user of that name, or of guesses at it, are not its own.
+pub(super) fn create(transaction: &Transaction<'_>, new: &NewUser, by: &Audit) -> Outcome<Made> {
+    let (db, user) = (transaction.db(), &new.user);
+    if by_name(db, &user.username)?.is_some() {
+        return Ok(Made::Exists);
+    }
+    let account = row::account(user.username.as_str());
+    db.prepare_cached(INSERT)?.execute((
+        user.id.to_bytes(),
+        user.username.as_str(),
+        account,
+        new.password.expose_phc(),
+        row::status_text(user.status),
+        roles_text(&in_order(&user.roles)),
+        row::signed(user.auth_version)?,
+        user.created_at.micros(),
+    ))?;
+    attempts::clear(db, &account)?;
+    audit::append(db, by)?;
+    Ok(Made::Made)
+}
+
+/// Replace the roles.
+pub(super) fn set_roles(
+    transaction: &mut Transaction<'_>,
+    id: UserId,
+    roles: &[RoleName],
+    by: &Audit,
+) -> Outcome<Changed> {
+    let Some(user) = find(transaction.db(), id)? else { return Ok(Changed::NotFound) };
+    let roles = in_order(roles);
+    if user.roles == roles {
+        return Ok(Changed::Already(transaction.revision()));
+    }
+    transaction.db().prepare_cached(SET_ROLES)?.execute((id.to_bytes(), roles_text(&roles)))?;
+    publish(transaction, id, by)
+}
+
+/// Enable or disable.
+pub(super) fn set_status(
+    transaction: &mut Transaction<'_>,
+    id: UserId,
+    status: Status,
+    by: &Audit,
+) -> Outcome<Changed> {
+    let Some(user) = find(transaction.db(), id)? else { return Ok(Changed::NotFound) };
+    // Also where the user is enabled already: this is how an operator lifts a throttle.
+    let cleared = status == Status::Active && attempts::clear(transaction.db(), &account_of(&user))?;
+    if user.status == status {
+        if cleared {
+            audit::append(transaction.db(), by)?;
+        }
+        return Ok(Changed::Already(transaction.revision()));
+    }
+    transaction.db().prepare_cached(SET_STATUS)?.execute((id.to_bytes(), row::status_text(status)))?;
+    if status == Status::Disabled {
+        sessions::end_and_publish(transaction, id, None, by.at)?;
+    }
+    publish(transaction, id, by)
+}
+
+/// Replace the password hash.
+pub(super) fn set_password(transaction: &mut Transaction<'_>, change: &PasswordChange, by: &Audit) -> Outcome<Changed> {
+    let Some(user) = find(transaction.db(), change.user)? else { return Ok(Changed::NotFound) };
+    if change.auth_version.is_some_and(|judged| judged != user.auth_version) {
+        return Ok(Changed::Stale);
+    }
+    let values = (user.id.to_bytes(), change.password.expose_phc());
+    transaction.db().prepare_cached(SET_PASSWORD)?.execute(values)?;
+    attempts::clear(transaction.db(), &account_of(&user))?;
+    sessions::end_and_publish(transaction, user.id, change.keep, by.at)?;
+    publish(transaction, user.id, by)
+}
+
+/// Replace the hash by a dearer one of the same password: nothing anybody judged has changed.
+pub(super) fn rehash(db: &Connection, id: UserId, password: &PasswordHash) -> Outcome<()> {
+    db.prepare_cached(REHASH)?.execute((id.to_bytes(), password.expose_phc()))?;
+    Ok(())
+}
+
+/// Delete a user and its sessions. Its audit rows stay.
+pub(super) fn delete(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) -> Outcome<Changed> {
+    if find(transaction.db(), id)?.is_none() {
+        return Ok(Changed::NotFound);
+    }
+    sessions::end_and_publish(transaction, id, None, by.at)?;
+    sessions::delete_all(transaction.db(), id)?;
+    transaction.db().prepare_cached(DELETE)?.execute([id.to_bytes()])?;
+    publish(transaction, id, by)
+}
+
+/// The last beat of every change of a user: its audit row, then the feed.
+fn publish(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) -> Outcome<Changed> {
+    audit::append(transaction.db(), by)?;
+    transaction.publish(Fact::User(id), by.at)?;
+    Ok(Changed::At(transaction.revision()))
+}
+
+fn account_of(user: &User) -> [u8; 32] {
+    row::account(user.username.as_str())
+}
+
+fn in_order(roles: &[RoleName]) -> Vec<RoleName> {
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
+/// A row before its texts are parsed.
+struct Columns {
+    id: [u8; 16],
+    username: String,
+    status: String,
+    roles: String,
+    auth_version: i64,
+    created_at: i64,
+}
+
+impl Columns {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            username: row.get(1)?,
+            status: row.get(2)?,
+            roles: row.get(3)?,
+            auth_version: row.get(4)?,
+            created_at: row.get(5)?,
+        })
+    }
+
+    fn parse(self) -> Outcome<User> {
+        Ok(User {
+            id: UserId::from_bytes(self.id),
+            username: row::username(self.username)?,
+            status: row::status(&self.status)?,
+            roles: row::roles(&self.roles)?,
+            auth_version: row::unsigned(self.auth_version)?,
+            created_at: row::time(self.created_at),
+        })
+    }
+}

@@ -1,0 +1,291 @@
+//! The one thread that writes. Intentions that wait together share one transaction and one fsync (group commit), each
+//! in a savepoint of its own, so that one that fails takes nobody with it. Nothing is answered before COMMIT returned.
+//!
+//! If a commit fails, every intention of it "could not tell" and the writer closes: after a failed fsync nothing that
+//! the system says about the file can be believed, so there is no retry and no acknowledgement ever after. The doorbell
+//! closes with it, which is how the program learns that it should stop. A full disk is no such failure: SQLite wrote no
+//! commit record, the transaction is rolled back, and writing goes on when there is room again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use keyfob_core::change::{Fact, Revision};
+use keyfob_core::time::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::failure::{Failure, Outcome};
+use super::{changes, meta};
+use crate::{Result, StoreError};
+
+/// Intentions in one transaction. Keeps a batch to a few milliseconds beside its fsync.
+const BATCH_MAX: usize = 256;
+
+/// Intentions that wait; one more waits in its caller. Four batches keep the writer busy.
+const QUEUE_MAX: usize = 1024;
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+const SAVEPOINT: &str = "SAVEPOINT intention";
+const RELEASE: &str = "RELEASE intention";
+const UNDO: &str = "ROLLBACK TO intention";
+
+const CLOSED: &str = "it has stopped writing after a failure of the disk; restart keyfob when the disk is sound";
+
+/// The sending side: where intentions are handed in.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Intention>>>,
+    thread: Option<JoinHandle<()>>,
+    doorbell: watch::Receiver<Revision>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    closed: AtomicBool,
+    commits: AtomicU64,
+}
+
+impl Writer {
+    /// Start the thread, which owns `db` from here on.
+    pub(super) fn start(db: Connection) -> Outcome<Self> {
+        let revision = meta::revision(&db)?;
+        let (queue, intentions) = mpsc::channel(QUEUE_MAX);
+        let (bell, doorbell) = watch::channel(revision);
+        let shared = Arc::new(Shared::default());
+        let desk = Desk { db, bell, revision, shared: Arc::clone(&shared) };
+        let thread = std::thread::Builder::new()
+            .name("keyfob-writer".to_owned())
+            .spawn(move || desk.run(intentions))
+            .map_err(|cause| StoreError::Unavailable(format!("cannot start the writing thread: {cause}")))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), doorbell, shared })
+    }
+
+    /// Do `work` in a transaction; answer when that is durable. Once handed in it is done even if nobody waits for it.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let intention = Box::new(Pending { work: Some(work), result: None, reply });
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(intention).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Rings after each commit that raised the revision; closed when the writer has closed.
+    pub(super) fn doorbell(&self) -> watch::Receiver<Revision> {
+        self.doorbell.clone()
+    }
+
+    /// Fail if the writer has closed: then reads are not to be trusted either.
+    pub(super) fn check_open(&self) -> Result<()> {
+        if self.shared.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+    }
+
+    /// How many transactions were committed.
+    #[cfg(test)]
+    pub(super) fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    /// Finish what was handed in and close the file.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there was reported by its hook and closed the writer.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What an intention sees: the database inside its savepoint, and the revision.
+pub(super) struct Transaction<'db> {
+    db: &'db Connection,
+    revision: Revision,
+}
+
+impl Transaction<'_> {
+    /// The database.
+    pub(super) fn db(&self) -> &Connection {
+        self.db
+    }
+
+    /// The newest revision, this transaction's own included.
+    pub(super) fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Raise the revision by one and tell the feed what to forget.
+    pub(super) fn publish(&mut self, fact: Fact, at: Timestamp) -> Outcome<()> {
+        let revision = Revision(self.revision.0 + 1);
+        changes::append(self.db, revision, fact, at)?;
+        self.revision = revision;
+        Ok(())
+    }
+}
+
+/// One intention: run inside the transaction, settled after it.
+trait Intention: Send {
+    /// Do the work and keep its result; the error, if any, is kept too, and returned as whether it is fatal.
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Fatal>;
+    /// Whether the work failed and must be undone.
+    fn failed(&self) -> bool;
+    /// Answer the caller: the work's own result, or the failure of the transaction that it was part of.
+    fn settle(self: Box<Self>, transaction: &Result<(), String>);
+}
+
+/// Whether work has shown that the file cannot be trusted any more.
+struct Fatal(String);
+
+struct Pending<T, F> {
+    work: Option<F>,
+    result: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Intention for Pending<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send,
+{
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Fatal> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        match work(transaction) {
+            Ok(answer) => self.result = Some(Ok(answer)),
+            Err(Failure { fatal: true, error }) => return Err(Fatal(error.to_string())),
+            Err(Failure { error, .. }) => self.result = Some(Err(error)),
+        }
+        Ok(())
+    }
+
+    fn failed(&self) -> bool {
+        matches!(self.result, Some(Err(_)))
+    }
+
+    fn settle(self: Box<Self>, transaction: &Result<(), String>) {
+        let result = match (transaction, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(StoreError::Unavailable("it was not tried".to_owned())),
+            // The work's own error says more than that of the transaction it was undone in.
+            (Err(_), Some(Err(error))) => Err(error),
+            (Err(text), _) => Err(StoreError::Unavailable(text.clone())),
+        };
+        // Nobody may be waiting any more: the work counts all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The thread's own side.
+struct Desk {
+    db: Connection,
+    bell: watch::Sender<Revision>,
+    revision: Revision,
+    shared: Arc<Shared>,
+}
+
+impl Desk {
+    fn run(mut self, mut intentions: mpsc::Receiver<Box<dyn Intention>>) {
+        // Set on a return and on a panic alike, before the queue and the doorbell close.
+        let shared = Arc::clone(&self.shared);
+        let _closing = Closing(&shared);
+        while let Some(first) = intentions.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH_MAX {
+                let Ok(next) = intentions.try_recv() else { break };
+                batch.push(next);
+            }
+            let outcome = self.commit(&mut batch);
+            let fatal = matches!(&outcome, Err(failure) if failure.fatal);
+            if fatal {
+                self.shared.closed.store(true, Ordering::Release);
+            }
+            let outcome = outcome.map_err(|failure| failure.error.to_string());
+            if let Err(text) = &outcome {
+                tracing::error!(cause = text, fatal, "a transaction of {} intentions failed", batch.len());
+            }
+            for intention in batch {
+                intention.settle(&outcome);
+            }
+            if fatal {
+                return;
+            }
+        }
+    }
+
+    /// Run the batch in one transaction and commit it. Rings the doorbell.
+    fn commit(&mut self, batch: &mut [Box<dyn Intention>]) -> Outcome<()> {
+        let outcome = self.run_batch(batch);
+        match outcome {
+            Ok(revision) => {
+                self.shared.commits.fetch_add(1, Ordering::Relaxed);
+                if revision != self.revision {
+                    self.revision = revision;
+                    self.bell.send_replace(revision);
+                }
+                Ok(())
+            }
+            Err(failure) if failure.fatal => Err(failure),
+            Err(failure) => {
+                if !self.db.is_autocommit() {
+                    // A transaction that can neither commit nor roll back leaves nothing to go on with.
+                    self.execute(ROLLBACK).map_err(|failure| Failure { fatal: true, ..failure })?;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn run_batch(&self, batch: &mut [Box<dyn Intention>]) -> Outcome<Revision> {
+        self.execute(BEGIN)?;
+        let mut transaction = Transaction { db: &self.db, revision: self.revision };
+        for intention in batch {
+            let before = transaction.revision;
+            self.execute(SAVEPOINT)?;
+            let ran = intention.run(&mut transaction);
+            if let Err(Fatal(text)) = ran {
+                return Err(Failure { fatal: true, error: StoreError::Unavailable(text) });
+            }
+            if self.db.is_autocommit() {
+                // A full disk can make SQLite roll back the whole transaction by itself.
+                return Err(StoreError::Unavailable("SQLite rolled the transaction back".to_owned()).into());
+            }
+            if intention.failed() {
+                self.execute(UNDO)?;
+                transaction.revision = before;
+            }
+            self.execute(RELEASE)?;
+        }
+        if transaction.revision != self.revision {
+            meta::set_revision(&self.db, transaction.revision)?;
+        }
+        let committed = self.db.prepare_cached(COMMIT).and_then(|mut statement| statement.execute([]));
+        committed.map_err(|cause| Failure {
+            fatal: cause.sqlite_error_code() != Some(ErrorCode::DiskFull),
+            error: StoreError::Unavailable(format!("the commit failed: {cause}")),
+        })?;
+        Ok(transaction.revision)
+    }
+
+    fn execute(&self, sql: &str) -> Outcome<()> {
+        self.db.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
+
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable(CLOSED.to_owned())
+}
