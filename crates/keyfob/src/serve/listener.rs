@@ -222,7 +222,8 @@ async fn opens_with_preface(stream: &TcpStream) -> io::Result<bool> {
 fn protocols(limits: &HttpLimits) -> Protocols {
     let mut h1 = http1::Builder::new();
     // `drive` watches over heads and idle times with one timer a connection instead of one a request.
-    h1.header_read_timeout(None).max_header_size(limits.head_bytes).pipeline_flush(true);
+    // Never `pipeline_flush`: with unread bytes in the buffer it keeps hyper's own 400 and 431 unsent.
+    h1.header_read_timeout(None).max_header_size(limits.head_bytes);
     let mut h2 = http2::Builder::new(TokioExecutor::new());
     h2.timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS_MAX)

@@ -47,19 +47,18 @@ pub(super) async fn serve<T, A>(
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     A: Answer,
 {
-    let io = TokioIo::new(Io { stream, link: Arc::clone(&link), permit });
+    let io = TokioIo::new(Io::new(stream, Arc::clone(&link), permit));
     let service = {
         let link = Arc::clone(&link);
         service_fn(move |request| reply(Open::begin(&link), request))
     };
-    let glance = || link.glance();
     let watch = protocols.watch;
     if link.h2 {
         let connection = protocols.h2.serve_connection(io, service);
-        drive(connection, http2::Connection::graceful_shutdown, watch, glance, shutdown).await;
+        drive(connection, http2::Connection::graceful_shutdown, watch, &link, shutdown).await;
     } else {
         let connection = protocols.h1.serve_connection(io, service).with_upgrades();
-        drive(connection, http1::UpgradeableConnection::graceful_shutdown, watch, glance, shutdown).await;
+        drive(connection, http1::UpgradeableConnection::graceful_shutdown, watch, &link, shutdown).await;
     }
 }
 
@@ -92,11 +91,11 @@ enum Event {
     Stop,
 }
 
-async fn drive<C, E>(
+async fn drive<C, E, A>(
     connection: C,
     finish: fn(Pin<&mut C>),
     mut watch: Watch,
-    glance: impl Fn() -> Glance,
+    link: &Link<A>,
     mut shutdown: watch::Receiver<bool>,
 ) where
     C: Future<Output = Result<(), E>>,
@@ -135,14 +134,16 @@ async fn drive<C, E>(
             Event::Ended => return,
             Event::Stop => {
                 stopping = true;
+                link.leave();
                 finish(connection.as_mut());
             }
-            Event::Beat => match watch.judge(glance()) {
+            Event::Beat => match watch.judge(link.glance()) {
                 Verdict::Alive => {
                     let next = beat.deadline() + watch.beat;
                     beat.as_mut().reset(next);
                 }
                 Verdict::Finish => {
+                    link.leave();
                     finish(connection.as_mut());
                     let next = beat.deadline() + watch.beat;
                     beat.as_mut().reset(next);

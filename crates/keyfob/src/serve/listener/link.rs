@@ -2,18 +2,27 @@
 //! and [`super::drive`] looks at both. Counts only; never a clock.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 
 use super::Connection;
 use crate::body::{Body, BodyError};
+
+/// How long the rest of a message is read and thrown away after the answer that closes its connection.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes of it that are read at once; each stays on the stack for one call.
+const REST_BYTES: usize = 8 * 1024;
 
 pub(super) struct Link<A> {
     pub(super) answer: Arc<A>,
@@ -25,6 +34,7 @@ pub(super) struct Link<A> {
     written: AtomicU32,
     write_waits: AtomicBool,
     heard: AtomicBool,
+    leaving: AtomicBool,
 }
 
 /// What moved since the last look.
@@ -54,7 +64,13 @@ impl<A> Link<A> {
             write_waits: AtomicBool::new(false),
             // A new connection owes its first request.
             heard: AtomicBool::new(true),
+            leaving: AtomicBool::new(false),
         }
+    }
+
+    /// keyfob ends this connection between requests, so the client owes nothing and there is nothing to wait for.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
     }
 
     pub(super) fn glance(&self) -> Glance {
@@ -118,9 +134,16 @@ pin_project_lite::pin_project! {
     /// The socket. It holds the connection's permit, so a tunnel that outlives HTTP still counts.
     pub(super) struct Io<T, A> {
         #[pin]
-        pub(super) stream: T,
-        pub(super) link: Arc<Link<A>>,
-        pub(super) permit: OwnedSemaphorePermit,
+        stream: T,
+        link: Arc<Link<A>>,
+        permit: OwnedSemaphorePermit,
+        linger: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<T, A> Io<T, A> {
+    pub(super) fn new(stream: T, link: Arc<Link<A>>, permit: OwnedSemaphorePermit) -> Self {
+        Self { stream, link, permit, linger: None }
     }
 }
 
@@ -145,7 +168,7 @@ impl<T: AsyncWrite, A> Io<T, A> {
     }
 }
 
-impl<T: AsyncWrite, A> AsyncWrite for Io<T, A> {
+impl<T: AsyncRead + AsyncWrite, A> AsyncWrite for Io<T, A> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.project();
         Self::note(this.link, this.stream.poll_write(cx, bytes))
@@ -174,7 +197,28 @@ impl<T: AsyncWrite, A> AsyncWrite for Io<T, A> {
         result
     }
 
+    // A socket closed while bytes of its client are unread is reset, and the reset can overtake an answer such as 413
+    // or 431 (RFC 9112 §9.6). So after the last answer the rest is read and thrown away for a moment.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
+        let mut this = self.project();
+        if this.linger.is_none() {
+            std::task::ready!(this.stream.as_mut().poll_shutdown(cx))?;
+        }
+        if this.link.leaving.load(Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let linger = this.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if linger.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut rest = [MaybeUninit::uninit(); REST_BYTES];
+        loop {
+            let mut rest = ReadBuf::uninit(&mut rest);
+            match this.stream.as_mut().poll_read(cx, &mut rest) {
+                Poll::Ready(Ok(())) if !rest.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }
