@@ -98,6 +98,13 @@ impl House {
         self.folder.path().join("data")
     }
 
+    /// Replace the policy file, as an editor does: a new file under the old name.
+    pub fn write_policy(&self, policy: &str) {
+        let (file, fresh) = (self.folder.path().join("policy.toml"), self.folder.path().join("policy.new"));
+        fs::write(&fresh, policy).expect("a policy file can be written");
+        fs::rename(fresh, file).expect("a policy file can be replaced");
+    }
+
     /// Add a user with [`PASSWORD`].
     pub fn user(&self, name: &str, roles: &[&str]) {
         let mut arguments = vec!["user", "add", name, "--password-stdin"];

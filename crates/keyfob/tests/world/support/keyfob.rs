@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::http::{Request, ask};
+
 /// A start takes milliseconds; a debug build on a busy machine takes longer, and a hang must not look like a start.
 const START: Duration = Duration::from_mins(1);
 
@@ -49,6 +51,11 @@ impl Keyfob {
     /// The process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its metrics, as a scraper reads them.
+    pub fn metrics(&self) -> String {
+        ask(self.internal, &Request::new("GET", "/metrics")).text()
     }
 
     /// SIGTERM.
