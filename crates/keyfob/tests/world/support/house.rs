@@ -13,13 +13,13 @@ use super::keyfob::{Keyfob, must};
 /// Everybody's password, unless a test needs another. Long enough, on no list, no part of any name.
 pub const PASSWORD: &str = "seven violet kettles drumming";
 
-/// One role that opens everything, `WebSocket`s under `/ws` included, and one role that opens nothing.
+/// One role that opens everything, `WebSocket`s under `/ws` included, and one role whose scope opens nothing.
 pub const POLICY: &str = r#"
 default = "deny"
 
 [roles]
 caller = ["api:use"]
-visitor = []
+visitor = ["lobby:see"]
 
 [[routes]]
 path = "/{*rest}"
