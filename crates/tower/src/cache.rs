@@ -26,7 +26,7 @@ use sync::{AtomicU64, Ordering};
 
 /// Claims this long past their `exp` are forgotten when seen: the largest leeway a profile may have. Within it the
 /// policy decides, with the leeway it was given.
-pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
+pub const LEEWAY_MAX: Duration = Duration::from_mins(1);
 
 /// Names a token without revealing it: the first 128 bits of its SHA-256.
 ///

@@ -272,7 +272,6 @@ fn tag(hash: u64) -> u32 {
     u32::from(low16(hash >> 16))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "less than `buckets`, which is a usize")]
 fn home(hash: u64, buckets: usize) -> usize {
     // Scales 32 bits to the range without a division; `buckets` is far below 2^32.
     (((hash >> 32) * buckets as u64) >> 32) as usize
