@@ -274,8 +274,8 @@ impl Key for UserId {
     }
 }
 
-/// All random in a hash; 62 random bits in a UUIDv7 (RFC 9562 §5.7).
+/// All random in a hash; 62 random bits in a `UUIDv7` (RFC 9562 §5.7).
 fn last_eight(bytes: [u8; 16]) -> u64 {
-    let [.., a, b, c, d, e, f, g, h] = bytes;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let [_, last] = bytes.as_chunks().0 else { return 0 };
+    u64::from_be_bytes(*last)
 }

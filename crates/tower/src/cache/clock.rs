@@ -220,9 +220,9 @@ impl<K: Key, V> Shard<K, V> {
         let mut bucket = self.after(hole);
         while self.index[bucket] != 0 {
             let key = &self.slots[slot_of(self.index[bucket])].0;
-            let home = home(mix(key.bits()), buckets);
+            let wanted = home(mix(key.bits()), buckets);
             let distance = |from: usize| (bucket + buckets - from) % buckets;
-            if distance(home) >= distance(hole) {
+            if distance(wanted) >= distance(hole) {
                 self.index[hole] = self.index[bucket];
                 hole = bucket;
             }
