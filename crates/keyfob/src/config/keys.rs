@@ -158,7 +158,7 @@ pub(super) const KEYS: &[Key] = &[
         |d, v| {
             let text = v.text()?;
             tracing_subscriber::EnvFilter::builder().parse(text).ok()?;
-            d.settings.log_level = text.to_owned();
+            text.clone_into(&mut d.settings.log_level);
             Some(())
         },
     ),
