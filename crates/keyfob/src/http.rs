@@ -1,6 +1,7 @@
 //! Every HTTP endpoint of keyfob's own, on one page. What is not listed here belongs to the API behind ([`proxy`]).
 //! Never decides: `keyfob_tower::guard` asks `keyfob_core::policy::decide`.
 
+mod access;
 mod attempt;
 mod call;
 mod check;
@@ -12,6 +13,7 @@ mod login;
 mod password;
 mod problem;
 mod proxy;
+mod request_id;
 mod sessions;
 
 use std::sync::Arc;
@@ -25,6 +27,8 @@ use crate::serve::listener::{Answer, Connection, Door};
 
 use call::Call;
 use problem::HttpError;
+use request_id::RequestId;
+use tracing::Instrument;
 
 /// What a handler gives back.
 type Reply = Result<Response<Body>, HttpError>;
@@ -34,11 +38,22 @@ pub struct Front(pub Arc<App>);
 
 impl Answer for Front {
     async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+        let id = RequestId::next();
+        let line = access::Line::begin(id, connection, &request);
+        let response = self.reply(connection, request, id).await;
+        access::log(line, &response);
+        response
+    }
+}
+
+impl Front {
+    async fn reply(&self, connection: &Connection, request: Request<Incoming>, id: RequestId) -> Response<Body> {
         let app = &self.0;
         match place(app, connection.door, request.uri().path()) {
             Place::Check(dialect) => check::answer(app, dialect, &request).await,
-            Place::Api => proxy::answer(app, connection, request).await,
-            Place::Own => own(app, connection, request).await,
+            Place::Api => proxy::answer(app, connection, request, id).await,
+            // A span is affordable here and not where every call to the API passes.
+            Place::Own => own(app, connection, request).instrument(tracing::info_span!("request", %id)).await,
             Place::Internal(page) => health::answer(app, page, request.method()).await,
             Place::Nowhere => HttpError::NotFound.into_response(),
         }

@@ -14,6 +14,7 @@ use keyfob_tower::{guard, refusal};
 use super::client;
 use super::cors;
 use super::problem::{HttpError, problem};
+use super::request_id::{self, RequestId};
 use crate::app::App;
 use crate::body::Body;
 use crate::clock;
@@ -21,7 +22,12 @@ use crate::gateway::{ClientInfo, StillAllowed, framing};
 use crate::metrics::{DoorName, Outcome};
 use crate::serve::listener::Connection;
 
-pub(super) async fn answer(app: &Arc<App>, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer(
+    app: &Arc<App>,
+    connection: &Connection,
+    request: Request<Incoming>,
+    id: RequestId,
+) -> Response<Body> {
     let host = match framing::check(&request) {
         Ok(host) => host,
         Err(bad) => return bad.response(),
@@ -39,18 +45,24 @@ pub(super) async fn answer(app: &Arc<App>, connection: &Connection, request: Req
     {
         return cors.preflight("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
-    let mut response = judged(app, connection, ask, request).await;
+    let mut response = judged(app, connection, ask, request, id).await;
     if let Some(cors) = &cors {
         cors.mark(response.headers_mut());
     }
     response
 }
 
-async fn judged(app: &Arc<App>, connection: &Connection, ask: Ask, request: Request<Incoming>) -> Response<Body> {
+async fn judged(
+    app: &Arc<App>,
+    connection: &Connection,
+    ask: Ask,
+    request: Request<Incoming>,
+    id: RequestId,
+) -> Response<Body> {
     match guard::judge(&app.verifier, ask, request.headers()).await {
         Ok(Decision::Allow(permit)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
-            forward(app, connection, permit, request).await
+            forward(app, connection, permit, request, id).await
         }
         Ok(Decision::Refuse(refused)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Refused);
@@ -67,7 +79,8 @@ async fn forward(
     app: &Arc<App>,
     connection: &Connection,
     permit: Permit,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
+    id: RequestId,
 ) -> Response<Body> {
     let Some(gateway) = &app.gateway else {
         return problem(404, "no-upstream", "this keyfob has no API behind it: start it with --upstream");
@@ -76,6 +89,11 @@ async fn forward(
         let detail = "X-Forwarded-For cannot be read".to_owned();
         return HttpError::BadRequest("bad-forwarded-for", detail).into_response();
     };
+    let proxied = client::is_trusted(connection.peer.ip().to_canonical(), &app.settings.trusted_proxies);
+    let kept = request.headers().get(request_id::HEADER).filter(|id| proxied && request_id::can_be_kept(id));
+    if kept.is_none() {
+        request.headers_mut().insert(request_id::HEADER, id.header());
+    }
     let alive = Arc::new(Alive::of(app, &permit));
     let response = gateway.forward(permit, request, &client, alive).await;
     app.metrics.upstream(response.status());

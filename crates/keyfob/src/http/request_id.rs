@@ -1,0 +1,60 @@
+//! Request ids: what a log line, an API's own log and a complaint have in common. Made here for every request; one that
+//! a trusted proxy made is kept. Unique per process and process start, not secret, never a credential.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderName, HeaderValue};
+
+use crate::clock;
+
+/// The header that carries it to the API behind.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id of a trusted proxy that is kept, in bytes.
+const KEPT_BYTES_MAX: usize = 64;
+
+/// A request's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestId(u64);
+
+impl RequestId {
+    /// The next one.
+    pub(super) fn next() -> Self {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        Self(COUNTER.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// As a header value.
+    pub(super) fn header(self) -> HeaderValue {
+        HeaderValue::try_from(self.to_string()).unwrap_or(HeaderValue::from_static("0"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        static PROCESS: LazyLock<u32> = LazyLock::new(|| u32::from_be_bytes(clock::random()));
+        write!(f, "{:08x}-{:x}", *PROCESS, self.0)
+    }
+}
+
+/// Whether an id that a trusted proxy made can be kept: short and visible ASCII.
+pub(super) fn can_be_kept(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    !bytes.is_empty() && bytes.len() <= KEPT_BYTES_MAX && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_only_short_visible_ones_are_kept() {
+        assert_ne!(RequestId::next().to_string(), RequestId::next().to_string());
+        assert!(can_be_kept(&RequestId::next().header()));
+        for bad in ["", "a b", &"x".repeat(65)] {
+            assert!(!can_be_kept(&HeaderValue::try_from(bad).unwrap()), "{bad}");
+        }
+    }
+}
