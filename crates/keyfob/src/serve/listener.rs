@@ -44,8 +44,8 @@ const H2_SEND_BYTES_MAX: usize = 256 * 1024;
 const H2_PING: Duration = Duration::from_secs(30);
 const H2_PONG: Duration = Duration::from_secs(20);
 
-/// Quiet time before TCP asks whether the client still exists, seconds: open tunnels may be quiet for hours.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// Quiet time before TCP asks whether the client still exists: open tunnels may be quiet for hours.
+const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// The first bytes of HTTP/2 without TLS (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -21,15 +21,15 @@ type Answer = BoxBody<Bytes, hyper::Error>;
 
 /// What the API saw: request lines, fields, and how many connections.
 #[derive(Default)]
-pub struct Seen {
-    pub lines: Vec<String>,
-    pub fields: Vec<HeaderMap>,
-    pub connections: usize,
+pub(crate) struct Seen {
+    pub(crate) lines: Vec<String>,
+    pub(crate) fields: Vec<HeaderMap>,
+    pub(crate) connections: usize,
 }
 
-pub struct Api {
-    pub address: SocketAddr,
-    pub seen: Arc<Mutex<Seen>>,
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Mutex<Seen>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -40,20 +40,20 @@ impl Drop for Api {
 }
 
 impl Api {
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.seen.lock().expect("seen").lines.clone()
     }
 
-    pub fn last(&self) -> HeaderMap {
+    pub(crate) fn last(&self) -> HeaderMap {
         self.seen.lock().expect("seen").fields.last().expect("a request").clone()
     }
 }
 
-pub async fn start() -> Api {
+pub(crate) async fn start() -> Api {
     start_at("127.0.0.1:0").await
 }
 
-pub async fn start_at(address: &str) -> Api {
+pub(crate) async fn start_at(address: &str) -> Api {
     let listener = TcpListener::bind(address).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let seen = Arc::<Mutex<Seen>>::default();
@@ -181,7 +181,7 @@ impl<I: Iterator<Item = Frame<Bytes>> + Unpin> http_body::Body for Pieces<I> {
 }
 
 /// An API that accepts one connection after the other and lets `script` have each.
-pub async fn scripted<S, F>(script: S) -> (SocketAddr, tokio::task::JoinHandle<()>)
+pub(crate) async fn scripted<S, F>(script: S) -> (SocketAddr, tokio::task::JoinHandle<()>)
 where
     S: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::allow_attributes, reason = "an expectation would fail where everything is used")]
 
-pub mod api;
+pub(crate) mod api;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// Long enough for anything on loopback, short enough to fail a test.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 const POLICY: &str = r#"
 default = "deny"
@@ -47,10 +47,10 @@ signed-in = true
 "#;
 
 /// A running listener; dropped, it stops.
-pub struct Running {
-    pub address: SocketAddr,
-    pub stop: watch::Sender<bool>,
-    pub task: tokio::task::JoinHandle<()>,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Running {
@@ -59,7 +59,12 @@ impl Drop for Running {
     }
 }
 
-pub async fn serve<A: Answer>(answer: A, limits: HttpLimits, tls: Option<Arc<Reloadable>>, drain: Duration) -> Running {
+pub(crate) async fn serve<A: Answer>(
+    answer: A,
+    limits: HttpLimits,
+    tls: Option<Arc<Reloadable>>,
+    drain: Duration,
+) -> Running {
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = socket.local_addr().expect("an address");
     let (stop, stopped) = watch::channel(false);
@@ -68,14 +73,14 @@ pub async fn serve<A: Answer>(answer: A, limits: HttpLimits, tls: Option<Arc<Rel
 }
 
 /// Decides by a policy of public routes, remembers what it allowed, and forwards it.
-pub struct Gate {
+pub(crate) struct Gate {
     gateway: Gateway,
     policy: Policy,
-    pub allowed: Arc<Mutex<Vec<String>>>,
-    pub alive: Arc<Alive>,
+    pub(crate) allowed: Arc<Mutex<Vec<String>>>,
+    pub(crate) alive: Arc<Alive>,
 }
 
-pub struct Alive(pub AtomicBool);
+pub(crate) struct Alive(pub(crate) AtomicBool);
 
 impl StillAllowed for Alive {
     fn still_allowed(&self) -> bool {
@@ -110,13 +115,13 @@ impl Answer for Gate {
     }
 }
 
-pub fn status(status: StatusCode) -> Response<Body> {
+pub(crate) fn status(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-pub fn upstream(origin: &str) -> Upstream {
+pub(crate) fn upstream(origin: &str) -> Upstream {
     Upstream {
         origin: origin.parse().expect("an origin"),
         ca: None,
@@ -126,7 +131,7 @@ pub fn upstream(origin: &str) -> Upstream {
     }
 }
 
-pub fn gate(upstream: &Upstream, limits: &HttpLimits) -> Gate {
+pub(crate) fn gate(upstream: &Upstream, limits: &HttpLimits) -> Gate {
     Gate {
         gateway: Gateway::new(upstream, limits).expect("a gateway"),
         policy: Policy::parse(POLICY, 1).expect("a policy"),
@@ -136,20 +141,20 @@ pub fn gate(upstream: &Upstream, limits: &HttpLimits) -> Gate {
 }
 
 /// A gate with default settings in front of `upstream`.
-pub async fn front(address: SocketAddr) -> Running {
+pub(crate) async fn front(address: SocketAddr) -> Running {
     front_with(&upstream(&format!("http://{address}")), HttpLimits::default()).await
 }
 
-pub async fn front_with(upstream: &Upstream, limits: HttpLimits) -> Running {
+pub(crate) async fn front_with(upstream: &Upstream, limits: HttpLimits) -> Running {
     serve(gate(upstream, &limits), limits, None, PATIENCE).await
 }
 
-pub fn pem(name: &str) -> PathBuf {
+pub(crate) fn pem(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/gateway_support/pem").join(name)
 }
 
 /// Send bytes, and read until the server closes.
-pub async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(bytes).await.expect("sent");
     let mut answer = Vec::new();
@@ -159,7 +164,7 @@ pub async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// Read until `end` was seen.
-pub async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut seen = Vec::new();
     let mut byte = [0];
     while !seen.ends_with(end.as_bytes()) {
@@ -170,6 +175,6 @@ pub async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8_lossy(&seen).into_owned()
 }
 
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
