@@ -9,7 +9,7 @@ mod test;
 
 use std::process::ExitCode;
 
-use run::{Failure, cargo, say};
+use run::{Failure, Outcome, cargo, say};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -17,6 +17,8 @@ usage: cargo xtask TASK
   test                    install what the tests need, then format, lint, and run every test
   prepare                 only install what the tests need
   demo                    build in release mode and show the whole flow
+  bench [--seconds N] [--tokens N]
+                          measure beside nginx and a bare server; prints a table
   campaign NAME|all       run a long campaign whole; resumes where it was stopped
            [--cycles N]   another length than the full one
            [--again]      forget the state of an earlier run
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["prepare"] => prepare::run().map(drop),
         ["demo"] => cargo(&["run", "--release", "--package", "keyfob", "--", "demo"]),
+        ["bench", rest @ ..] => bench(rest),
         ["campaign", rest @ ..] => campaign::run(rest),
         _ => {
             say(USAGE);
@@ -42,4 +45,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The figures of docs/performance.md.
+fn bench(options: &[&str]) -> Outcome {
+    prepare::run()?;
+    system::ensure(system::BENCH)?;
+    let command = ["bench", "--quiet", "--package", "keyfob", "--bench", "outside", "--"];
+    cargo(&[&command, options].concat())
 }

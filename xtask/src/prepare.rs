@@ -13,7 +13,7 @@ const LOCKS: &str = "crates/keyfob/tests/world";
 
 /// Install everything; the path of the world is the answer.
 pub(crate) fn run() -> Outcome<PathBuf> {
-    system::ensure()?;
+    system::ensure(system::TESTS)?;
     let world = target().join("world");
     fs::create_dir_all(&world).map_err(|error| Failure::at(world.display(), error))?;
     python(&world)?;

@@ -9,13 +9,14 @@ use crate::run::{Failure, Outcome, output, run, say, succeeds};
 const NODE_MAJOR_MIN: u32 = 18;
 
 /// One thing that must be there.
-struct Need {
+pub(crate) struct Need {
     name: &'static str,
     packages: &'static [&'static str],
     present: fn() -> bool,
 }
 
-const NEEDS: &[Need] = &[
+/// For the tests.
+pub(crate) const TESTS: &[Need] = &[
     Need { name: "a C compiler", packages: &["gcc", "libc6-dev"], present: || succeeds("cc", &["--version"]) },
     Need {
         name: "python3 with venv",
@@ -31,6 +32,10 @@ const NEEDS: &[Need] = &[
     Need { name: "curl", packages: &["curl"], present: || succeeds("curl", &["--version"]) },
 ];
 
+/// For the benchmarks, besides.
+pub(crate) const BENCH: &[Need] =
+    &[Need { name: "wrk", packages: &["wrk"], present: || succeeds("sh", &["-c", "command -v wrk"]) }];
+
 /// Debian starts the services it installs unless this script, while it is there, says no.
 const INSTALL: &str = r#"
 set -eu
@@ -45,8 +50,8 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$
 "#;
 
 /// Make sure that everything is there; install what is missing where that is possible.
-pub(crate) fn ensure() -> Outcome {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.present)()).collect();
+pub(crate) fn ensure(needs: &[Need]) -> Outcome {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
     if missing.is_empty() {
         return Ok(());
     }

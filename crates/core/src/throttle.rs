@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::time::Timestamp;
 
 /// How long a caller is told to wait when only an operator can help, and asking sooner is useless.
-const OPERATOR_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const OPERATOR_WAIT: Duration = Duration::from_hours(24);
 
 /// Shortest wait a refused caller is told: the unit of `Retry-After`, and zero would mean "at once".
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
@@ -40,9 +40,9 @@ impl Default for Limits {
         Self {
             account_failures: 10,
             address_failures: 100,
-            window: Duration::from_secs(15 * 60),
+            window: Duration::from_mins(15),
             consecutive_failures: 100,
-            reservation_life: Duration::from_secs(60),
+            reservation_life: Duration::from_mins(1),
         }
     }
 }
@@ -83,14 +83,14 @@ pub enum Admission {
 ///
 /// let (limits, now) = (Limits::default(), Timestamp::from_seconds(10_000));
 /// let address = Tally::default();
-/// let fresh = Tally { failures: 3, oldest_failure_at: Some(now - Duration::from_secs(60)), ..Tally::default() };
+/// let fresh = Tally { failures: 3, oldest_failure_at: Some(now - Duration::from_mins(1)), ..Tally::default() };
 /// assert_eq!(admit(&limits, &fresh, &address, now), Admission::Proceed);
 ///
 /// let busy = Tally { pending: 7, ..fresh };
 /// assert_eq!(admit(&limits, &busy, &address, now), Admission::Wait);
 ///
 /// let spent = Tally { failures: 10, ..fresh };
-/// let retry_after = Duration::from_secs(14 * 60);
+/// let retry_after = Duration::from_mins(14);
 /// assert_eq!(admit(&limits, &spent, &address, now), Admission::Refuse { retry_after });
 /// ```
 #[must_use]

@@ -1,4 +1,4 @@
-//! A user: the subscriber of SP 800-63B. The username is PRECIS UsernameCaseMapped (RFC 8265 §3.3), one canonical
+//! A user: the subscriber of SP 800-63B. The username is PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), one canonical
 //! spelling for sign-in, throttling and audit. Never holds a password or its hash.
 
 use std::fmt;
@@ -78,7 +78,7 @@ impl Username {
     }
 }
 
-/// Apply the UsernameCaseMapped rules until they change nothing (RFC 8264 §7): the canonical form of a canonical form
+/// Apply the `UsernameCaseMapped` rules until they change nothing (RFC 8264 §7): the canonical form of a canonical form
 /// is itself. Length is judged before each round, so that no rule works on more than 64 code points.
 fn canonical(raw: &str) -> Result<String, UsernameProblem> {
     let profile = UsernameCaseMapped::new();

@@ -148,17 +148,17 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// Refuse to carry passwords and tokens in the clear beyond this machine. The one place that decides it; called
-    /// before a listener is bound.
-    ///
-    /// # Errors
-    /// [`ConfigProblem`] if an address is not loopback and nothing says how TLS protects it.
-    pub fn check_exposure(&self) -> Result<(), ConfigProblem> {
-        let listeners = [("listen", self.listen), ("internal-listen", self.internal_listen)];
-        match listeners.into_iter().find(|(_, address)| !address.ip().is_loopback()) {
-            Some((key, address)) if self.tls == Tls::Loopback => Err(problem::open_plaintext(key, address)),
-            _ => Ok(()),
-        }
+    /// The address where passwords and tokens would cross a network in the clear (RFC 6750 §5.3), if there is one. The one
+    /// place that decides it. The internal listener never speaks TLS, so a certificate does not protect it.
+    #[must_use]
+    pub fn exposed_listener(&self) -> Option<SocketAddr> {
+        let exposed = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+        let plain = match self.tls {
+            Tls::TerminatedUpstream => return None,
+            Tls::Loopback => vec![self.listen, self.internal_listen],
+            Tls::Files { .. } => vec![self.internal_listen],
+        };
+        plain.into_iter().find(exposed)
     }
 }
 

@@ -16,7 +16,7 @@ mod wire;
 
 pub use apply::apply;
 pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};
-pub use hold::Hold;
+pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};
 pub use outcome::{Examination, KeyView, Outcome, PolicyView, Problem, SessionView, TokenView, UserView};

@@ -50,7 +50,10 @@ pub async fn follow(app: Arc<App>) {
             tokio::time::sleep(PATIENCE / 10).await;
             continue;
         }
-        let _ = tokio::time::timeout(PATIENCE, doorbell.changed()).await;
+        if let Ok(Err(_)) = tokio::time::timeout(PATIENCE, doorbell.changed()).await {
+            // The store has stopped for good, and the process is about to.
+            return;
+        }
     }
 }
 
@@ -58,7 +61,14 @@ pub async fn follow(app: Arc<App>) {
 async fn catch_up(app: &App) -> Result<()> {
     loop {
         let changes = app.verifier.store.changes_since(app.applied.revision()).await?;
-        let Some(last) = changes.last().map(|change| change.revision) else { return Ok(()) };
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(()) };
+        let last = last.revision;
+        if first.revision.0 != app.applied.revision().0 + 1 {
+            // What came between was swept before it was read here: anything may have changed.
+            apply(app, Fact::Policy).await?;
+            apply(app, Fact::SigningKeys).await?;
+            app.verifier.facts.forget_all();
+        }
         for change in &changes {
             apply(app, change.fact).await?;
         }

@@ -1,6 +1,7 @@
 //! The hashing pool: a fixed number of threads at low priority, each with its own reused Argon2id memory, behind a
 //! bounded queue. Hashing never runs on a thread that answers requests, so a flood of sign-ins cannot slow a check.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +15,7 @@ const NICE: i32 = 10;
 pub struct HashingPool {
     places: Arc<Semaphore>,
     jobs: Sender<Job>,
+    hashed: Arc<AtomicU64>,
 }
 
 type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
@@ -32,11 +34,12 @@ impl HashingPool {
         let threads = if threads == 0 { cores() } else { threads };
         let (jobs, waiting) = channel::<Job>();
         let waiting = Arc::new(Mutex::new(waiting));
+        let hashed = Arc::new(AtomicU64::new(0));
         for _ in 0..threads {
-            let waiting = Arc::clone(&waiting);
-            std::thread::Builder::new().name("hash".to_owned()).spawn(move || work(cost, &waiting))?;
+            let (waiting, hashed) = (Arc::clone(&waiting), Arc::clone(&hashed));
+            std::thread::Builder::new().name("hash".to_owned()).spawn(move || work(cost, &waiting, &hashed))?;
         }
-        Ok(Self { places: Arc::new(Semaphore::new(threads + queue)), jobs })
+        Ok(Self { places: Arc::new(Semaphore::new(threads + queue)), jobs, hashed })
     }
 
     /// A place in the pool, or `None` when it is full: the caller answers 429.
@@ -50,6 +53,12 @@ impl HashingPool {
     #[must_use]
     pub fn free(&self) -> usize {
         self.places.available_permits()
+    }
+
+    /// How many hashes were computed.
+    #[must_use]
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
     }
 }
 
@@ -89,7 +98,7 @@ impl Place {
     }
 }
 
-fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>) {
+fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>, hashed: &AtomicU64) {
     // Linux gives each thread its own nice value, so only the hashing threads step back.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let mut hasher = Hasher::new(cost);
@@ -97,6 +106,7 @@ fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>) {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         // A panic in one job (a bug in the library) must not take the thread with it.
+        hashed.fetch_add(1, Ordering::Relaxed);
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut hasher)));
         if ran.is_err() {
             hasher = Hasher::new(cost);

@@ -1,7 +1,7 @@
 //! Every metric's name in one table. Counters are resolved once, so counting is one atomic addition. No label ever
 //! carries a name, a path or anything else a client can choose.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
@@ -56,6 +56,8 @@ pub struct Metrics {
     upstream: Vec<Counter>,
     revision: Gauge<u64, AtomicU64>,
     hashing_free: Gauge<u64, AtomicU64>,
+    hashes: Counter,
+    store_operations: Counter,
 }
 
 impl Default for Metrics {
@@ -75,7 +77,11 @@ impl Default for Metrics {
         let started: Gauge = Gauge::default();
         started.set(crate::clock::now().seconds());
         registry.register_with_unit("start_time", "When this process started", Unit::Seconds, started);
-        Self { registry, decisions, sign_ins, upstream, revision, hashing_free }
+        let hashes = Counter::default();
+        registry.register("password_hashes", "Password hashes computed", hashes.clone());
+        let store_operations = Counter::default();
+        registry.register("store_operations", "Reads and intentions the store has served", store_operations.clone());
+        Self { registry, hashes, store_operations, decisions, sign_ins, upstream, revision, hashing_free }
     }
 }
 
@@ -102,6 +108,8 @@ impl Metrics {
     pub fn text(&self, app: &App) -> String {
         self.revision.set(app.applied.revision().0);
         self.hashing_free.set(app.hashing.free() as u64);
+        self.hashes.inner().store(app.hashing.hashed(), Ordering::Relaxed);
+        self.store_operations.inner().store(app.store().operations(), Ordering::Relaxed);
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
             tracing::error!(%error, "metrics cannot be written");

@@ -11,3 +11,6 @@ pub(crate) fn rng() -> &'static (dyn SecureRandom + Sync) {
     static RNG: OnceLock<SystemRandom> = OnceLock::new();
     RNG.get_or_init(SystemRandom::new)
 }
+
+/// The incarnation of every store the tests make.
+pub(crate) const INCARNATION: [u8; 16] = *b"first life of it";

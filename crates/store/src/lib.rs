@@ -4,6 +4,8 @@
 //! Every change to a fact that a cache may hold raises the revision as the last statement of its transaction and
 //! appends what to forget to the feed. New facts (a session, a user) raise nothing: a cache miss finds them.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -33,6 +35,9 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub trait Store: Send + Sync {
     /// This life of the store; carried in every token.
     fn incarnation(&self) -> Incarnation;
+
+    /// Reads and intentions served since this process opened the store, for metrics.
+    fn operations(&self) -> u64;
 
     /// The newest committed revision of this process's store, as a doorbell: losing a beat costs latency, not truth.
     /// It closes (`changed()` fails) when the store has stopped for good after a failure of the disk: every call is

@@ -46,7 +46,7 @@ pub enum RootKeyError {
         cause: std::io::Error,
     },
     /// Others than its owner may read the file.
-    #[error("others can read the root key file {path} (mode {mode:04o}): make it private with `chmod 600 {path}`", path = path.display())]
+    #[error("others can read the root key file {path} (mode {mode:04o}): make it private with `chmod 600 {path}`")]
     TooOpen {
         /// The file.
         path: PathBuf,

@@ -1,5 +1,5 @@
-//! SQLite inside the process: WAL, `synchronous=FULL`, STRICT tables, one writer thread with group commit, reads on the
-//! calling thread. One process owns the store; keeping a second one out is the program's part.
+//! `SQLite` inside the process: WAL, `synchronous=FULL`, STRICT tables, one writer thread with group commit, reads on
+//! the calling thread. One process owns the store; keeping a second one out is the program's part.
 
 mod attempts;
 mod audit;
@@ -13,10 +13,13 @@ mod policies;
 mod row;
 mod sessions;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod users;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use keyfob_core::SecureRandom;
@@ -40,7 +43,7 @@ use crate::{
 
 const COUNTS: &str =
     "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions), (SELECT count(*) FROM audit)";
-const INTEGRITY: &str = "SELECT integrity_check FROM pragma_integrity_check(10)";
+const INTEGRITY: &str = "PRAGMA integrity_check(10)";
 const FOREIGN_KEYS: &str = "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1";
 
 /// What [`open`] needs beside the path.
@@ -68,6 +71,7 @@ struct Sqlite {
     rng: &'static (dyn SecureRandom + Sync),
     readers: Readers,
     writer: Writer,
+    reads: AtomicU64,
 }
 
 impl Sqlite {
@@ -81,11 +85,19 @@ impl Sqlite {
         connection::prepare_to_write(&db)?;
         migrate::migrate(&db)?;
         let incarnation = meta::open(&db, &root_key, fresh_incarnation)?;
-        Ok(Self { incarnation, root_key, rng, readers: Readers::new(path), writer: Writer::start(db)? })
+        Ok(Self {
+            incarnation,
+            root_key,
+            rng,
+            readers: Readers::new(path),
+            writer: Writer::start(db)?,
+            reads: AtomicU64::new(0),
+        })
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
         self.writer.check_open()?;
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.readers.read(work)
     }
 }
@@ -94,6 +106,10 @@ impl Sqlite {
 impl Store for Sqlite {
     fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    fn operations(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed) + self.writer.intentions()
     }
 
     fn doorbell(&self) -> watch::Receiver<Revision> {
@@ -228,7 +244,12 @@ impl Store for Sqlite {
         // Reads the whole file: seconds for a large one, so not on a thread that has requests to answer.
         std::thread::Builder::new()
             .name("keyfob-check".to_owned())
-            .spawn(move || reply.send(check(&db).map_err(StoreError::from)))
+            .spawn(move || {
+                let result = check(&db);
+                // Closed before the answer: the last connection to close must be the one that can empty the log.
+                drop(db);
+                reply.send(result.map_err(StoreError::from))
+            })
             .map_err(|cause| StoreError::Unavailable(format!("cannot start a thread: {cause}")))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the check was broken off".to_owned())))
     }

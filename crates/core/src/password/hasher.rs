@@ -107,7 +107,7 @@ pub struct HashError;
 
 /// Hashes with memory of its own, reused from call to call. One per hashing thread.
 ///
-/// The memory is wiped after each hash: its first blocks would let a guess be tested for the price of a BLAKE2b.
+/// The memory is wiped after each hash: its first blocks would let a guess be tested for the price of a `BLAKE2b`.
 /// (Figures in `docs/decisions/argon2id.md`.)
 ///
 /// ```

@@ -171,10 +171,9 @@ pub(super) fn leaves_little_without(own_words: &[Vec<char>], password: &[char]) 
     let (mut at, mut rest) = (0, 0);
     while at < password.len() {
         // Longest word first: own_words sorts them so.
-        match own_words.iter().find(|word| password[at..].starts_with(word)) {
-            Some(word) => at += word.len(),
-            None => (at, rest) = (at + 1, rest + 1),
-        }
+        let word = own_words.iter().find(|word| password[at..].starts_with(word));
+        rest += usize::from(word.is_none());
+        at += word.map_or(1, Vec::len);
     }
     rest < password.len() && rest < REST_MIN
 }

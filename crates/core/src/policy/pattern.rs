@@ -40,11 +40,6 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Whether it ends in `{*rest}`.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.segments.last(), Some(Segment::Rest(_)))
-    }
-
     /// Whether it has the one-segment parameter `name`.
     pub(super) fn has_parameter(&self, name: &str) -> bool {
         self.segments.iter().any(|segment| matches!(segment, Segment::Parameter(have) if have.as_ref() == name))

@@ -30,7 +30,7 @@ use super::tree::Tree;
 /// let listed: Vec<String> = policy.routes().map(|route| route.to_string()).collect();
 /// assert_eq!(listed, ["/reports/{*rest}  GET, HEAD  all of reports:read"]);
 ///
-/// let problem = Policy::parse("default = \"allow\"", 2).err().expect("refused");
+/// let problem = Policy::parse("default = \"allow\"", 2).expect_err("refused");
 /// assert_eq!((problem.line, problem.column), (1, 11));
 /// # Ok::<(), keyfob_core::policy::PolicyProblem>(())
 /// ```
@@ -140,6 +140,17 @@ impl Policy {
     pub fn cors(&self, path: &str) -> Option<&Cors> {
         let (index, _parameters) = self.tree.find(path)?;
         self.routes.get(index)?.cors.as_deref()
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (roles, routes) = (self.roles.len(), self.routes.len());
+        f.debug_struct("Policy")
+            .field("version", &self.version)
+            .field("roles", &roles)
+            .field("routes", &routes)
+            .finish_non_exhaustive()
     }
 }
 

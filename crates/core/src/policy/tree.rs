@@ -6,7 +6,6 @@
 //! `{*rest}`, the latter moves one segment down, to `/users/{name}` and `/users/{name}/{*rest}`, unless a route of its
 //! own is there. What is matched stays the same.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use matchit::{InsertError, Params, Router};
@@ -27,18 +26,11 @@ impl Tree {
     /// The tree of these patterns, no two of one shape.
     pub(super) fn build(patterns: &[&Pattern]) -> Result<Self, InsertError> {
         let mut planting = Planting::new(patterns);
-        let mut open = Vec::new();
         for (index, pattern) in patterns.iter().enumerate() {
-            if pattern.is_open() {
-                open.push((index, *pattern));
-            } else {
-                planting.insert(&pattern.segments, index)?;
+            match pattern.segments.split_last() {
+                Some((Segment::Rest(_), prefix)) => planting.cover(prefix, index)?,
+                _ => planting.insert(&pattern.segments, index)?,
             }
-        }
-        // The deepest first: `/users/{id}/{*rest}` covers its bare prefix before `/users/{*rest}` may.
-        open.sort_by_key(|(_, pattern)| Reverse(pattern.segments.len()));
-        for (index, pattern) in open {
-            planting.cover(&pattern.segments[..pattern.segments.len() - 1], index)?;
         }
         Ok(Self { router: planting.router })
     }

@@ -159,7 +159,7 @@ proptest! {
             store.pass(Duration::from_secs(gap));
         }
         if let Admission::Refuse { retry_after } = store.reserve(0, 0) {
-            store.pass(retry_after - Duration::from_micros(1));
+            store.pass(retry_after.saturating_sub(Duration::from_micros(1)));
             let early = matches!(store.reserve(0, 0), Admission::Refuse { .. });
             prop_assert!(early || retry_after == Duration::from_secs(1), "retry_after is the earliest instant");
             store.pass(Duration::from_micros(1));
@@ -202,7 +202,7 @@ fn a_thousand_parallel_guesses_get_ten_tries() {
     for pending in store.pending() {
         store.settle(pending, State::Failed);
     }
-    assert_eq!(store.reserve(0, 2), Admission::Refuse { retry_after: Duration::from_secs(900) });
+    assert_eq!(store.reserve(0, 2), Admission::Refuse { retry_after: Duration::from_mins(15) });
     assert_eq!(store.reserve(1, 2), Admission::Proceed, "another account is not concerned");
 }
 
@@ -226,13 +226,13 @@ fn guesses_at_the_end_of_one_window_count_at_the_start_of_the_next() {
 #[test]
 fn a_hundred_failures_in_a_row_lock_the_account_until_an_operator_acts() {
     let limits = Limits::default();
-    let row = |consecutive, pending| {
-        let account = Tally { consecutive, pending, ..Tally::default() };
+    let row = |pending, consecutive| {
+        let account = Tally { pending, consecutive, ..Tally::default() };
         admit(&limits, &account, &Tally::default(), Timestamp::from_seconds(0))
     };
-    assert_eq!(row(99, 0), Admission::Proceed);
-    assert_eq!(row(99, 1), Admission::Wait, "the pending one may be the hundredth");
-    assert_eq!(row(100, 0), Admission::Refuse { retry_after: Duration::from_secs(86_400) });
+    assert_eq!(row(0, 99), Admission::Proceed);
+    assert_eq!(row(1, 99), Admission::Wait, "the pending one may be the hundredth");
+    assert_eq!(row(0, 100), Admission::Refuse { retry_after: Duration::from_hours(24) });
 }
 
 #[test]

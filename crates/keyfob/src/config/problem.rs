@@ -1,7 +1,6 @@
 //! What is wrong with a setting, where it came from, and what to do about it.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Where a value came from.
@@ -52,15 +51,5 @@ impl ConfigProblem {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(self.origin, Origin::Flag(_))
-    }
-}
-
-/// The refusal of an address that others can reach, without TLS.
-pub(super) fn open_plaintext(key: &str, address: SocketAddr) -> ConfigProblem {
-    ConfigProblem {
-        origin: Origin::Together,
-        message: format!("`{key}` is {address}, which other machines reach, and nothing protects the connection"),
-        hint: "set `[tls] certificate` and `key`, or `tls = \"terminated-upstream\"` if TLS ends in front of keyfob"
-            .to_owned(),
     }
 }

@@ -31,7 +31,7 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(loaded.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(loaded.tls, Tls::Loopback);
     assert!(loaded.upstream.is_none() && loaded.trusted_proxies.is_empty());
-    assert!(loaded.check_exposure().is_ok());
+    assert_eq!(loaded.exposed_listener(), None);
 }
 
 #[test]
@@ -124,15 +124,18 @@ fn tls_is_a_word_or_a_table_and_the_upper_layer_wins() {
 }
 
 #[test]
-fn plaintext_off_loopback_is_refused_unless_the_settings_say_so() {
+fn plaintext_off_loopback_is_exposed_unless_the_settings_say_how_it_is_protected() {
     for key in ["listen", "internal-listen"] {
-        let open = settings(&format!("{key} = \"0.0.0.0:443\"\n"));
-        assert!(open.check_exposure().expect_err("open to all").to_string().contains(key));
-        assert!(settings(&format!("{key} = \"[::1]:443\"\n")).check_exposure().is_ok());
-        let told = format!("{key} = \"0.0.0.0:443\"\ntls = \"terminated-upstream\"\n");
-        assert!(settings(&told).check_exposure().is_ok());
-        let files = format!("{key} = \"[::]:443\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n");
-        assert!(settings(&files).check_exposure().is_ok());
+        let exposed = |address: &str, more: &str| {
+            settings(&format!("{key} = \"{address}\"\n{more}")).exposed_listener().map(|found| found.to_string())
+        };
+        assert_eq!(exposed("0.0.0.0:443", "").as_deref(), Some("0.0.0.0:443"));
+        assert_eq!(exposed("[::]:443", "").as_deref(), Some("[::]:443"));
+        assert_eq!(exposed("[::1]:443", ""), None);
+        assert_eq!(exposed("[::ffff:127.0.0.1]:443", ""), None);
+        assert_eq!(exposed("0.0.0.0:443", "tls = \"terminated-upstream\"\n"), None);
+        let files = exposed("0.0.0.0:443", "[tls]\ncertificate = \"c\"\nkey = \"k\"\n");
+        assert_eq!(files.is_some(), key == "internal-listen", "the internal listener never speaks TLS");
     }
 }
 

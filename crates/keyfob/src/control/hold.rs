@@ -85,6 +85,20 @@ impl Hold {
     }
 }
 
+/// The process that owns `dir` right now, if one does; looks, and takes nothing for longer than that.
+#[must_use]
+pub fn owner(dir: &Path) -> Option<u32> {
+    let lock = File::open(dir.join("lock")).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            lock.take(16).read_to_string(&mut text).ok()?;
+            text.trim().parse().ok()
+        }
+        _ => None,
+    }
+}
+
 /// The refusal of a directory that another process owns.
 pub(super) fn owned(dir: &Path, holder: Option<u32>) -> Problem {
     let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));

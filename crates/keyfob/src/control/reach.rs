@@ -22,18 +22,24 @@ const STEP: Duration = Duration::from_millis(20);
 /// # Errors
 /// [`Problem`].
 pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outcome, Problem> {
+    let dir = &settings.data;
+    // Only the first user makes a data directory: any other command on a wrong path must say so, not leave one there.
+    if !matches!(intention, Intention::UserAdd { .. }) && !dir.join("keyfob.db").exists() {
+        return Err(Problem::refused(format!("there is no keyfob in {}", dir.display()))
+            .hint("name its data directory with `--data`, or start one with `keyfob user add NAME`"));
+    }
     let mut left = PATIENCE;
     loop {
-        if let Some(stream) = client::connect(&settings.data).await {
+        if let Some(stream) = client::connect(dir).await {
             return client::send(stream, intention).await;
         }
-        match Hold::attempt(&settings.data)? {
+        match Hold::attempt(dir)? {
             Taken::Ours(hold) => {
                 let open = open_held(hold)?;
                 let desk = offline_desk(settings, &open).await?;
                 return apply(&desk, &actor(rustix::process::geteuid().as_raw()), intention).await;
             }
-            Taken::Theirs(holder) if left.is_zero() => return Err(owned(&settings.data, holder)),
+            Taken::Theirs(holder) if left.is_zero() => return Err(owned(dir, holder)),
             Taken::Theirs(_) => {
                 tokio::time::sleep(STEP).await;
                 left = left.saturating_sub(STEP);

@@ -47,6 +47,10 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     if std::str::from_utf8(body).is_err() {
         return Err(HttpError::BadRequest("not-utf-8", "the body is not UTF-8".to_owned()));
     }
+    // serde would read an array as the members in order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| matches!(first, b'[' | b'"')) {
+        return Err(HttpError::Unprocessable("wrong-members", "send a JSON object".to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let text = error.to_string();

@@ -8,6 +8,8 @@ mod forward_auth;
 mod httpbin;
 mod json_server;
 mod map;
+mod own;
 mod postman;
 mod support;
+mod surroundings;
 mod websocket;

@@ -1,6 +1,6 @@
 //! Sign-in attempts (SP 800-63B-4 §3.2.2): each is reserved before its password is hashed and settled after, so that
-//! parallel guesses cannot outrun the count. What is counted here is judged by [`keyfob_core::throttle`]. An account that
-//! does not exist is counted like any other: the same statements, the same rows.
+//! parallel guesses cannot outrun the count. What is counted here is judged by [`keyfob_core::throttle`]. An account
+//! that does not exist is counted like any other: the same statements, the same rows.
 
 use keyfob_core::throttle::{Admission, Limits, Tally, admit};
 use keyfob_core::time::Timestamp;

@@ -1,4 +1,4 @@
-//! Connections: one that writes and a few that read. Refuses an SQLite that can lose commits, keeps the file private,
+//! Connections: one that writes and a few that read. Refuses an `SQLite` that can lose commits, keeps the file private,
 //! and makes every commit durable (`synchronous=FULL`). Never opens a file for writing that is another program's.
 
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::failure::Outcome;
 use crate::{Result, StoreError};
 
-/// The oldest SQLite whose write-ahead log cannot lose commits when it is reset while another connection reads.
+/// The oldest `SQLite` whose write-ahead log cannot lose commits when it is reset while another connection reads.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// How long a statement waits for a lock. Nobody else writes, so it waits for a backup's or an operator's short lock.
@@ -27,6 +27,9 @@ const READERS_KEPT_MAX: usize = 32;
 
 /// Bytes of write-ahead log kept on disk after a checkpoint; what a burst needed beyond it is given back.
 const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+
+/// Permission bits of anybody but the owner.
+const GROUP_AND_OTHERS: u32 = 0o077;
 
 const NO_MUTEX: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 
@@ -119,7 +122,7 @@ fn refuse_old_sqlite(version: i32) -> Result<()> {
 }
 
 /// The file exists and is its owner's alone. An existing file is never opened here: closing a second descriptor of it
-/// would release the locks that SQLite holds on it in this process.
+/// would release the locks that `SQLite` holds on it in this process.
 fn make_private(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
@@ -128,7 +131,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
         }
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
             let mode = fs::metadata(path)?.permissions().mode();
-            if mode & 0o077 == 0 {
+            if mode & GROUP_AND_OTHERS == 0 {
                 return Ok(());
             }
             tracing::warn!(path = %path.display(), "the database was open to others: made private (mode 0600)");

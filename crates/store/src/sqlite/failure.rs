@@ -1,4 +1,4 @@
-//! What SQLite's errors mean here: which ones fail one intention, and which ones end the writer for good.
+//! What `SQLite`'s errors mean here: which ones fail one intention, and which ones end the writer for good.
 
 use rusqlite::ErrorCode;
 

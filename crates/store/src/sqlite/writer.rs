@@ -3,8 +3,8 @@
 //!
 //! If a commit fails, every intention of it "could not tell" and the writer closes: after a failed fsync nothing that
 //! the system says about the file can be believed, so there is no retry and no acknowledgement ever after. The doorbell
-//! closes with it, which is how the program learns that it should stop. A full disk is no such failure: SQLite wrote no
-//! commit record, the transaction is rolled back, and writing goes on when there is room again.
+//! closes with it, which is how the program learns that it should stop. A full disk is no such failure: `SQLite` wrote
+//! no commit record, the transaction is rolled back, and writing goes on when there is room again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,6 +46,7 @@ pub(super) struct Writer {
 struct Shared {
     closed: AtomicBool,
     commits: AtomicU64,
+    intentions: AtomicU64,
 }
 
 impl Writer {
@@ -69,11 +70,17 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
     {
+        self.shared.intentions.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let intention = Box::new(Pending { work: Some(work), result: None, reply });
         let queue = self.queue.as_ref().ok_or_else(closed)?;
         queue.send(intention).await.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Intentions handed in since the start.
+    pub(super) fn intentions(&self) -> u64 {
+        self.shared.intentions.load(Ordering::Relaxed)
     }
 
     /// Rings after each commit that raised the revision; closed when the writer has closed.

@@ -81,3 +81,29 @@ fn a_caller_can_be_shared_between_threads() {
     shared::<Policy>();
     shared::<Permit>();
 }
+
+#[test]
+fn a_user_is_named_to_the_api_in_text_that_no_header_can_be_broken_with() {
+    let policy = policy();
+    let named = |name: &str| {
+        let user = alice(&policy, &["analyst", "editor"]).user;
+        policy.know(User { username: Username::parse(name).expect("a username"), ..user })
+    };
+    assert_eq!(named("alice-b.c_d").name_header.as_ref(), b"alice-b.c_d");
+    assert_eq!(named("ana+x@example.com").name_header.as_ref(), b"ana%2Bx%40example.com");
+    assert_eq!(named("jos\u{e9}").name_header.as_ref(), b"jos%C3%A9");
+    let user = named("alice");
+    assert_eq!(user.subject_header.as_ref(), UserId::from_bytes(ALICE).to_string().as_bytes());
+    assert_eq!(user.roles_header.as_ref(), b"analyst editor");
+    assert_eq!(user.grant.text.as_ref(), b"reports:read reports:write");
+    assert_eq!((user.grant.scope.clone(), user.grant.policy_version), (scope("reports:read reports:write"), 7));
+}
+
+#[test]
+fn a_sign_in_may_narrow_its_scope_and_never_widen_it() {
+    let policy = policy();
+    let grant = alice(&policy, &["editor"]).grant;
+    assert_eq!(policy.narrow(&grant, &scope("reports:read")), Some(scope("reports:read")));
+    assert_eq!(policy.narrow(&grant, &scope("")), Some(scope("")));
+    assert_eq!(policy.narrow(&grant, &scope("reports:read users:admin")), None);
+}

@@ -13,13 +13,13 @@ use super::keyfob::{Keyfob, must};
 /// Everybody's password, unless a test needs another. Long enough, on no list, no part of any name.
 pub const PASSWORD: &str = "seven violet kettles drumming";
 
-/// One role that opens everything, `WebSocket`s under `/ws` included, and one role that opens nothing.
+/// One role that opens everything, `WebSocket`s under `/ws` included, and one role whose scope opens nothing.
 pub const POLICY: &str = r#"
 default = "deny"
 
 [roles]
 caller = ["api:use"]
-visitor = []
+visitor = ["lobby:see"]
 
 [[routes]]
 path = "/{*rest}"
@@ -78,6 +78,11 @@ impl House {
         }
     }
 
+    /// Take the program out of the house, to watch it end.
+    pub fn release(&mut self) -> Keyfob {
+        self.keyfob.take().expect("keyfob was started")
+    }
+
     /// The program.
     pub fn keyfob(&self) -> &Keyfob {
         self.keyfob.as_ref().expect("keyfob was started")
@@ -91,6 +96,13 @@ impl House {
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Replace the policy file, as an editor does: a new file under the old name.
+    pub fn write_policy(&self, policy: &str) {
+        let (file, fresh) = (self.folder.path().join("policy.toml"), self.folder.path().join("policy.new"));
+        fs::write(&fresh, policy).expect("a policy file can be written");
+        fs::rename(fresh, file).expect("a policy file can be replaced");
     }
 
     /// Add a user with [`PASSWORD`].

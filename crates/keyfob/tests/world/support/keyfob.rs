@@ -4,9 +4,13 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::http::{Request, ask};
 
 /// A start takes milliseconds; a debug build on a busy machine takes longer, and a hang must not look like a start.
 const START: Duration = Duration::from_mins(1);
@@ -42,6 +46,27 @@ impl Keyfob {
         let _ = child.kill();
         let status = child.wait().map_err(|error| error.to_string())?;
         Err(format!("{status}\n{}", fs::read_to_string(&log).unwrap_or_default()))
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its metrics, as a scraper reads them.
+    pub fn metrics(&self) -> String {
+        ask(self.internal, &Request::new("GET", "/metrics")).text()
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
+        kill_process(id, Signal::TERM).expect("the process is there");
+    }
+
+    /// Wait for it to end by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("a child can be waited for")
     }
 
     /// SIGKILL: no goodbye of any kind.

@@ -1,0 +1,166 @@
+//! `keyfob policy …`: check a file, explain one decision line by line, run test cases. Decides nothing itself: it shows
+//! what the one decision of keyfob-core says.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use keyfob_core::policy::{self as core, Ask, CaseResult, Cases, Explanation, FILE_BYTES_MAX};
+use keyfob_core::time::Timestamp;
+use keyfob_core::user::{KnownUser, User, Username};
+
+use super::failure::Failure;
+use super::settings::read_text;
+use super::{Common, say};
+use crate::config::Settings;
+use crate::control::{Intention, Outcome, UserView, carry_out};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    /// Read a policy file and show its routes
+    Check {
+        /// The policy file (default: the one of the configuration)
+        file: Option<PathBuf>,
+    },
+    /// Show the decision on one request, line by line; exit code 1 if it is refused
+    Explain(Explain),
+    /// Run the cases of a file; exit code 1 if one fails
+    Test {
+        /// A TOML file of [[cases]]
+        cases: PathBuf,
+        /// The policy file (default: the policy in force)
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// Who asks: a username or user id (default: somebody who is not signed in)
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// The policy file (default: the policy in force)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The method, such as GET
+    method: String,
+    /// The path, such as /reports/7
+    path: String,
+}
+
+impl Policy {
+    pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
+        let settings = common.settings(Vec::new())?;
+        match self {
+            Self::Check { file } => check(common, &settings, file),
+            Self::Explain(explain) => explain.run(common, &settings).await,
+            Self::Test { cases, policy } => test(common, &settings, &cases, policy.as_deref()).await,
+        }
+    }
+}
+
+fn check(common: &Common, settings: &Settings, file: Option<PathBuf>) -> Result<(), Failure> {
+    let file = file.or_else(|| settings.policy.clone());
+    let file = file.ok_or_else(|| {
+        Failure::usage("there is no policy file to check").hint("name one: `keyfob policy check policy.toml`")
+    })?;
+    let policy = read(&file)?;
+    let roles = policy.roles().count();
+    let routes: Vec<_> = policy.routes().map(|route| [route.path, route.methods, route.needs]).collect();
+    say::note(&format!(
+        "{} is a policy: {roles} roles, {} rules, default {}",
+        file.display(),
+        routes.len(),
+        policy.default_name()
+    ));
+    if common.json {
+        let rule = |[path, methods, needs]: &[String; 3]| serde_json::json!({ "path": path, "methods": methods, "needs": needs });
+        let rules: Vec<_> = routes.iter().map(rule).collect();
+        return say::json(&serde_json::json!({ "roles": roles, "default": policy.default_name(), "rules": rules }));
+    }
+    say::data(&say::table(["path", "methods", "needs"], &routes))
+}
+
+impl Explain {
+    async fn run(self, common: &Common, settings: &Settings) -> Result<(), Failure> {
+        let policy = choose(settings, self.policy.as_deref()).await?;
+        let ask = Ask::parse(&self.method, "", self.path.as_bytes()).map_err(|ambiguous| {
+            Failure::failed(ambiguous.to_string()).hint("every such request is refused with 400")
+        })?;
+        let user = match self.user {
+            Some(user) => Some(known(settings, &policy, user).await?),
+            None => None,
+        };
+        let explanation = core::explain(&policy, &ask, user.as_ref());
+        if common.json {
+            say::json(&steps(&explanation, settings))?;
+        } else {
+            say::data(&explanation.to_string())?;
+        }
+        if explanation.is_allowed() { Ok(()) } else { Err(Failure::answered_no()) }
+    }
+}
+
+fn steps(explanation: &Explanation, settings: &Settings) -> serde_json::Value {
+    let steps: Vec<_> =
+        explanation.lines().map(|(name, value)| serde_json::json!({ "name": name, "value": value })).collect();
+    let status = explanation.refusal().map(|refusal| refusal.status(settings.refusals));
+    serde_json::json!({ "allowed": explanation.is_allowed(), "status": status, "steps": steps })
+}
+
+async fn test(common: &Common, settings: &Settings, cases: &Path, policy: Option<&Path>) -> Result<(), Failure> {
+    let text = read_text(cases, FILE_BYTES_MAX as u64)?;
+    let parsed = Cases::parse(&text).map_err(|problem| Failure::failed(format!("{}: {problem}", cases.display())))?;
+    let results = parsed.run(&choose(settings, policy).await?, settings.refusals);
+    let failed = results.iter().filter(|result| !result.passed).count();
+    if common.json {
+        say::json(&results.iter().map(result).collect::<Vec<_>>())?;
+    } else {
+        say::data(&results.iter().map(line).collect::<String>())?;
+    }
+    say::note(&format!("{} of {} cases passed", results.len() - failed, results.len()));
+    if failed == 0 { Ok(()) } else { Err(Failure::answered_no()) }
+}
+
+fn result(case: &CaseResult) -> serde_json::Value {
+    let CaseResult { line, name, expected, actual, passed } = case;
+    serde_json::json!({ "line": line, "name": name, "expected": expected.to_string(), "actual": actual, "passed": passed })
+}
+
+fn line(case: &CaseResult) -> String {
+    let CaseResult { line, name, expected, actual, passed } = case;
+    if *passed {
+        format!("ok    {name}: {actual}\n")
+    } else {
+        format!("fail  {name} (line {line}): expected {expected}, got {actual}\n")
+    }
+}
+
+fn read(file: &Path) -> Result<core::Policy, Failure> {
+    let text = read_text(file, FILE_BYTES_MAX as u64)?;
+    core::Policy::parse(&text, 1).map_err(|problem| Failure::failed(format!("{}: {problem}", file.display())))
+}
+
+/// The policy of a file, or else the one in force.
+async fn choose(settings: &Settings, file: Option<&Path>) -> Result<core::Policy, Failure> {
+    if let Some(file) = file {
+        return read(file);
+    }
+    match carry_out(settings, Intention::Policy).await? {
+        Outcome::Policy(Some(view)) => core::Policy::parse(&view.text, view.version)
+            .map_err(|problem| Failure::failed(format!("the policy in force cannot be read: {problem}"))),
+        Outcome::Policy(None) => Ok(core::Policy::signed_in(0)),
+        _ => Err(Failure::unexpected()),
+    }
+}
+
+async fn known(settings: &Settings, policy: &core::Policy, user: String) -> Result<KnownUser, Failure> {
+    let Outcome::User { user, .. } = carry_out(settings, Intention::UserShow { user }).await? else {
+        return Err(Failure::unexpected());
+    };
+    let UserView { id, username, status, roles, .. } = user;
+    let id = id.parse().map_err(|_| Failure::unexpected())?;
+    let username = Username::parse(&username).map_err(|_| Failure::unexpected())?;
+    // A decision does not look at these two.
+    let (auth_version, created_at) = (0, Timestamp::default());
+    Ok(policy.know(User { id, username, status, roles, auth_version, created_at }))
+}

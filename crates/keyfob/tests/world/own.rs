@@ -1,0 +1,8 @@
+//! keyfob's own endpoints and its behaviour as a program, over the wire and from the outside: sign-in, the account,
+//! the forward-auth doors, browsers, reload, and starts that must fail with words an operator can act on.
+
+mod account;
+mod browser;
+mod check;
+mod operator;
+mod sign_in;

@@ -1,0 +1,79 @@
+//! What every backend must do, races included: one list of cases, run by each backend's tests on stores of its own
+//! making. Says nothing of how a backend does it. Each case gets a new, empty store.
+
+pub(crate) mod attempts;
+pub(crate) mod installation;
+pub(crate) mod races;
+pub(crate) mod sample;
+pub(crate) mod sessions;
+pub(crate) mod users;
+
+/// One test per case. `$open` is an async function that gives a new store and what must outlive it.
+macro_rules! conformance_suite {
+    ($open:path) => {
+        $crate::conformance::conformance_suite! { $open,
+            users::a_made_user_is_found_by_id_and_by_name,
+            users::a_name_is_taken_once,
+            users::users_come_in_order_of_name_after_the_one_given,
+            users::roles_are_kept_sorted_and_once,
+            users::every_change_of_an_account_raises_its_version_and_the_revision,
+            users::a_change_that_changes_nothing_says_so_and_leaves_no_trace,
+            users::a_change_of_nobody_is_not_found,
+            users::disabling_ends_every_session,
+            users::deleting_ends_every_session_and_keeps_the_audit,
+            users::a_password_of_an_administrator_ends_every_session,
+            users::an_own_new_password_keeps_the_session_that_set_it,
+            users::a_password_judged_on_an_older_version_is_stale,
+            users::new_roles_leave_sessions_alone,
+            users::a_name_made_again_is_another_user,
+            sessions::a_login_starts_a_session,
+            sessions::a_login_judged_on_an_older_version_is_stale,
+            sessions::a_login_of_a_disabled_or_deleted_user_is_stale,
+            sessions::a_rehash_leaves_the_version_alone,
+            sessions::ending_a_session_twice_changes_it_once,
+            sessions::a_session_of_somebody_else_is_not_found,
+            sessions::ending_all_sessions_spares_the_one_excepted,
+            sessions::live_sessions_are_listed_newest_first_until_the_instant_they_expire,
+            attempts::an_account_is_read_with_its_reservation,
+            attempts::the_eleventh_guess_is_refused_and_says_for_how_long,
+            attempts::an_unknown_account_is_throttled_like_a_known_one,
+            attempts::a_failure_leaves_the_window_at_its_instant,
+            attempts::a_success_clears_the_account,
+            attempts::pending_attempts_hold_back_the_next_until_one_settles,
+            attempts::a_reservation_that_lapsed_is_a_failure_counted_once,
+            attempts::an_account_is_locked_after_a_hundred_failures_in_a_row,
+            attempts::unsettled_attempts_count_in_a_row_even_after_the_window,
+            attempts::enabling_and_a_new_password_lift_the_throttle,
+            attempts::an_address_has_a_budget_over_all_accounts,
+            attempts::sweeping_forgives_no_failure,
+            installation::the_incarnation_is_the_one_given_at_first,
+            installation::a_public_url_is_kept,
+            installation::a_policy_gets_a_new_version_only_when_it_differs,
+            installation::signing_keys_come_back_and_sign,
+            installation::audit_rows_come_newest_first_and_are_cut,
+            installation::the_feed_names_each_fact_at_its_own_revision,
+            installation::the_feed_comes_in_pages,
+            installation::the_doorbell_rings_after_each_change_and_only_then,
+            installation::sweeping_removes_what_ended_and_nothing_else,
+            installation::a_sound_store_passes_its_check,
+            races::of_many_makers_of_one_name_one_makes_it,
+            races::no_login_outlives_a_password_change_it_raced_with,
+            races::fifty_right_logins_at_once_all_succeed,
+            races::a_thousand_guesses_at_once_get_ten_tries,
+            races::of_many_ends_of_one_session_one_counts,
+            races::the_revision_has_no_gap_under_load,
+            races::a_caller_that_went_away_does_not_stop_its_change,
+        }
+    };
+    ($open:path, $($area:ident::$case:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (store, _keep) = $open().await;
+                $crate::conformance::$area::$case(store).await;
+            }
+        )+
+    };
+}
+
+pub(crate) use conformance_suite;
