@@ -45,7 +45,7 @@ pub struct ClientInfo {
     pub forwarded_for: Option<HeaderValue>,
     /// `http` or `https`: how the client reached keyfob, or the trusted proxy before it.
     pub proto: &'static str,
-    /// The host the client asked for, sent as `X-Forwarded-Host`.
+    /// The host the client asked for, sent as `X-Forwarded-Host`; without one, the host that was judged.
     pub host: Option<HeaderValue>,
 }
 

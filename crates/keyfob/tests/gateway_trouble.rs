@@ -3,6 +3,7 @@
 
 mod gateway_support;
 
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -141,6 +142,33 @@ async fn a_kept_alive_connection_that_the_api_closed_costs_no_request() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{method}: {answer}");
     }
     assert_eq!(connections.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn a_request_given_to_a_connection_that_is_just_closing_is_sent_on_a_new_one() {
+    // The API and the client are threads, so that both can act while the gateway's only thread looks away.
+    let api = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let front = front(api.local_addr().expect("an address")).await;
+    let (close, closed) = std::sync::mpsc::channel();
+    let serving = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = api.accept().expect("a connection");
+            let _ = stream.read(&mut [0; 1024]).expect("a request");
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").expect("sent");
+            closed.recv().expect("the word");
+        }
+    });
+    let mut client = TcpStream::connect(front.address).await.expect("a connection");
+    let request = b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";
+    client.write_all(request).await.expect("sent");
+    read_until(&mut client, "ok").await;
+    // The request comes first and the end of the API's connection second, both before the gateway looks again.
+    client.write_all(request).await.expect("sent");
+    close.send(()).expect("the API listens");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(read_until(&mut client, "ok").await.starts_with("HTTP/1.1 200"));
+    close.send(()).expect("the API listens");
+    serving.join().expect("no panic");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! WebSockets: only where the route allows them, only after the API's 101, and only as long as the caller may.
+//! WebSocket handshakes and tunnels: only where the route allows them, only after the API's 101, and only as long as the caller may.
 
 mod gateway_support;
 
