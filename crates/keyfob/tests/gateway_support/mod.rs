@@ -178,3 +178,11 @@ pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
+
+/// An answer of keyfob's own: RFC 9457, never stored.
+pub(crate) fn assert_problem(answer: &str, status: u16, kind: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+    assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
+    assert!(answer.contains(&format!(r#""type":"urn:keyfob:problem:{kind}""#)), "{answer}");
+}
