@@ -15,6 +15,7 @@ mod store;
 mod wire;
 
 pub use apply::apply;
+pub(crate) use apply::decode;
 pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};
 pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};

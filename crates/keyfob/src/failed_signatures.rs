@@ -67,6 +67,6 @@ mod tests {
         }
         assert!(table.exhausted(session, now));
         assert!(!table.exhausted(SessionId::new(now, &[8; 10]), now));
-        assert!(!table.exhausted(session, now + std::time::Duration::from_secs(60)));
+        assert!(!table.exhausted(session, now + std::time::Duration::from_mins(1)));
     }
 }

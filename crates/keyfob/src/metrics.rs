@@ -81,7 +81,7 @@ impl Default for Metrics {
         registry.register("password_hashes", "Password hashes computed", hashes.clone());
         let store_operations = Counter::default();
         registry.register("store_operations", "Reads and intentions the store has served", store_operations.clone());
-        Self { registry, hashes, store_operations, decisions, sign_ins, upstream, revision, hashing_free }
+        Self { registry, decisions, sign_ins, upstream, revision, hashing_free, hashes, store_operations }
     }
 }
 

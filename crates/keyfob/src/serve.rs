@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Profile, SessionTagger};
-use keyfob_core::password::{Hasher, Password, PasswordHash, Rules};
+use keyfob_core::password::{Rules, dummy_hash};
 use keyfob_store::{Audit, Store};
 use keyfob_tower::cache::FactCache;
 use keyfob_tower::refusal::Style;
@@ -192,7 +192,7 @@ async fn app(
         verifier,
         keys: ArcSwap::from_pointee(keys),
         applied,
-        dummy_hash: dummy_hash(&settings)?,
+        dummy_hash: dummy_hash(settings.password_cost, &clock::random()).map_err(|_| ServeProblem::Hash)?,
         hashing,
         rules: Rules { min: settings.password_min },
         settled: Notify::new(),
@@ -201,13 +201,6 @@ async fn app(
         metrics: Metrics::default(),
         settings,
     })
-}
-
-/// What is verified when there is no such user: made by the same code, at the same cost, of a password nobody knows.
-fn dummy_hash(settings: &Settings) -> Result<PasswordHash, ServeProblem> {
-    let unknown: String = clock::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
-    let password = Password::parse(&unknown).map_err(|_| ServeProblem::Hash)?;
-    Hasher::new(settings.password_cost).hash(&password, &clock::random()).map_err(|_| ServeProblem::Hash)
 }
 
 /// The audit row of what keyfob does by itself.

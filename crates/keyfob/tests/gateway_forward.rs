@@ -2,7 +2,6 @@
 
 mod gateway_support;
 
-
 use bytes::Bytes;
 use gateway_support::api::{self, scripted};
 use gateway_support::{front, read_until, talk, within};

@@ -26,7 +26,7 @@ use sync::{AtomicU64, Ordering};
 
 /// Claims this long past their `exp` are forgotten when seen: the largest leeway a profile may have. Within it the
 /// policy decides, with the leeway it was given.
-pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
+pub const LEEWAY_MAX: Duration = Duration::from_mins(1);
 
 /// Names a token without revealing it: the first 128 bits of its SHA-256.
 ///
@@ -274,8 +274,8 @@ impl Key for UserId {
     }
 }
 
-/// All random in a hash; 62 random bits in a UUIDv7 (RFC 9562 §5.7).
+/// All random in a hash; 62 random bits in a `UUIDv7` (RFC 9562 §5.7).
 fn last_eight(bytes: [u8; 16]) -> u64 {
-    let [.., a, b, c, d, e, f, g, h] = bytes;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let [_, last] = bytes.as_chunks().0 else { return 0 };
+    u64::from_be_bytes(*last)
 }

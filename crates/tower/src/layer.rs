@@ -25,9 +25,6 @@ use crate::guard::{CannotTell, Verify, judge};
 use crate::identity;
 use crate::refusal::{Style, cannot_tell, response};
 
-/// Finds the target as it came in what a router left in the request.
-type OriginalUri = fn(&Parts) -> Option<Uri>;
-
 /// Guards a service with bearer tokens.
 ///
 /// A request that the policy allows reaches the service with the caller as an extension
@@ -35,36 +32,37 @@ type OriginalUri = fn(&Parts) -> Option<Uri>;
 /// method-override headers came with it are gone, and so is `Authorization` unless the route forwards it. Every other
 /// request gets the refusal, and the service never sees it.
 pub struct RequireToken<V> {
-    gate: Arc<Gate<V>>,
+    gate: Gate<V>,
 }
 
 impl<V: Verify> RequireToken<V> {
     /// Guard with this verifier; refusals look like `style` says.
-    pub fn new(verifier: V, style: Style) -> Self {
-        Self { gate: Arc::new(Gate { verifier, style, original: None }) }
+    pub fn new(verifier: Arc<V>, style: Style) -> Self {
+        Self { gate: Gate { verifier, style: Arc::new(style), original: None } }
     }
 
     /// Judge the target that `original` finds instead of the request's own. For a layer inside a router that rewrites
-    /// targets; with axum:
+    /// targets. `None` means the target is not known, and the request is refused with 503.
     ///
-    /// ```ignore
-    /// require.with_original_uri(|parts| parts.extensions.get::<axum::extract::OriginalUri>().map(|uri| uri.0.clone()))
     /// ```
+    /// use axum::extract::OriginalUri;
+    /// use keyfob_tower::guard::Verify;
+    /// use keyfob_tower::layer::RequireToken;
     ///
-    /// `None` means the target is not known, and the request is refused with 503.
+    /// fn inside_axum<V: Verify>(require: RequireToken<V>) -> RequireToken<V> {
+    ///     require.with_original_uri(|parts| parts.extensions.get::<OriginalUri>().map(|uri| uri.0.clone()))
+    /// }
+    /// ```
     #[must_use]
-    pub fn with_original_uri(self, original: OriginalUri) -> Self
-    where
-        V: Clone,
-    {
-        let Gate { verifier, style, .. } = Arc::unwrap_or_clone(self.gate);
-        Self { gate: Arc::new(Gate { verifier, style, original: Some(original) }) }
+    pub fn with_original_uri(mut self, original: fn(&Parts) -> Option<Uri>) -> Self {
+        self.gate.original = Some(original);
+        self
     }
 }
 
 impl<V> Clone for RequireToken<V> {
     fn clone(&self) -> Self {
-        Self { gate: Arc::clone(&self.gate) }
+        Self { gate: self.gate.clone() }
     }
 }
 
@@ -72,19 +70,19 @@ impl<S, V> Layer<S> for RequireToken<V> {
     type Service = Guarded<S, V>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded { inner, gate: Arc::clone(&self.gate) }
+        Guarded { inner, gate: self.gate.clone() }
     }
 }
 
 /// A service behind [`RequireToken`].
 pub struct Guarded<S, V> {
     inner: S,
-    gate: Arc<Gate<V>>,
+    gate: Gate<V>,
 }
 
 impl<S: Clone, V> Clone for Guarded<S, V> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), gate: Arc::clone(&self.gate) }
+        Self { inner: self.inner.clone(), gate: self.gate.clone() }
     }
 }
 
@@ -108,7 +106,7 @@ where
         // The instance that was polled ready is the one to call; the clone waits for its own turn.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let gate = Arc::clone(&self.gate);
+        let gate = self.gate.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let permit = match gate.judge(&parts).await {
@@ -127,11 +125,18 @@ where
     }
 }
 
-#[derive(Clone)]
 struct Gate<V> {
-    verifier: V,
-    style: Style,
-    original: Option<OriginalUri>,
+    verifier: Arc<V>,
+    style: Arc<Style>,
+    // Finds the target as it came in what a router left in the request.
+    original: Option<fn(&Parts) -> Option<Uri>>,
+}
+
+impl<V> Clone for Gate<V> {
+    fn clone(&self) -> Self {
+        let (verifier, style) = (Arc::clone(&self.verifier), Arc::clone(&self.style));
+        Self { verifier, style, original: self.original }
+    }
 }
 
 impl<V: Verify> Gate<V> {
@@ -145,7 +150,7 @@ impl<V: Verify> Gate<V> {
             }
         };
         match ask(parts, uri) {
-            Some(ask) => judge(&self.verifier, ask, &parts.headers).await,
+            Some(ask) => judge(&*self.verifier, ask, &parts.headers).await,
             None => Ok(Decision::Refuse(Refusal { reason: Reason::AmbiguousTarget, deny: None })),
         }
     }

@@ -3,6 +3,42 @@
 //! [`layer::RequireToken`] wraps a whole service: a request that the policy allows goes in with its
 //! [`Caller`](keyfob_core::policy::Caller), any other gets the refusal. What a token is worth a [`guard::Verify`] says:
 //! [`local::LocalVerifier`] does so in this process.
+//!
+//! One request let through, one refused:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use axum::{Router, body::Body, routing::get};
+//! use http::Request;
+//! # use keyfob_core::policy::{Evidence, Policy};
+//! # use keyfob_core::time::Timestamp;
+//! # use keyfob_tower::guard::{CannotTell, Verify};
+//! use keyfob_tower::{layer::RequireToken, refusal::Style};
+//! use tower::{Layer, ServiceExt};
+//!
+//! # struct Verifier(Arc<Policy>);
+//! # impl Verify for Verifier {
+//! #     async fn verify(&self, _: &str, _: Timestamp) -> Result<Evidence, CannotTell> { Ok(Evidence::Invalid) }
+//! #     fn policy(&self) -> Arc<Policy> { Arc::clone(&self.0) }
+//! #     fn now(&self) -> Timestamp { Timestamp::from_seconds(1_800_000_000) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let policy = Policy::parse("default = \"deny\"\n[[routes]]\npath = \"/news\"\npublic = true\n", 1)?;
+//! # let verifier = Arc::new(Verifier(Arc::new(policy)));
+//! let style = Style { profile: Default::default(), realm: "news".into() };
+//! let app = Router::new().route("/news", get(async || "rain")).route("/reports", get(async || "secret"));
+//! let app = RequireToken::new(verifier, style).layer(app); // around the whole router: its fallback is guarded too
+//!
+//! let let_through = app.clone().oneshot(Request::get("/news").body(Body::empty())?).await?;
+//! assert_eq!(let_through.status(), 200); // the policy says that /news is public
+//!
+//! let refused = app.oneshot(Request::get("/reports").body(Body::empty())?).await?;
+//! assert_eq!(refused.status(), 401);
+//! assert_eq!(refused.headers()["www-authenticate"], r#"Bearer realm="news""#);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod body;
 pub mod cache;

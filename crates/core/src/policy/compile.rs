@@ -60,11 +60,8 @@ impl<'t> Source<'t> {
         self.line_ends.partition_point(|end| *end < span.start) + 1
     }
 
-    /// The scopes of a list that may not be empty.
-    pub(super) fn scopes(&self, list: &Spanned<Vec<Spanned<String>>>, empty: &str) -> Result<Scope, PolicyProblem> {
-        if list.get_ref().is_empty() {
-            return Err(self.problem(&list.span(), empty));
-        }
+    /// The scopes of a list.
+    pub(super) fn scopes(&self, list: &Spanned<Vec<Spanned<String>>>) -> Result<Scope, PolicyProblem> {
         for name in list.get_ref() {
             self.scope_token(name)?;
         }
@@ -112,8 +109,8 @@ fn read_roles(source: &Source<'_>, written: &WrittenRoles) -> Result<BTreeMap<Ro
                 return Err(source.problem(&name.span(), message));
             }
         };
-        let empty = format!("the role `{role}` grants nothing: list a scope, or remove the role");
-        roles.insert(role, source.scopes(scopes, &empty)?);
+        // A role may grant nothing: it still names its users to the API behind, in `X-Auth-Roles`.
+        roles.insert(role, source.scopes(scopes)?);
     }
     Ok(roles)
 }

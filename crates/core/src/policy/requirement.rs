@@ -123,7 +123,11 @@ fn read_wanted(
     written: Option<&Spanned<Vec<Spanned<String>>>>,
 ) -> Result<Option<Wanted>, PolicyProblem> {
     let Some(written) = written else { return Ok(None) };
-    let scope = source.scopes(written, "this requires nothing: list a scope, or write `signed-in = true`")?;
+    if written.get_ref().is_empty() {
+        let empty = "this requires nothing: list a scope, or write `signed-in = true`";
+        return Err(source.problem(&written.span(), empty));
+    }
+    let scope = source.scopes(written)?;
     let text = scope.to_string().into();
     Ok(Some(Wanted { scope, text }))
 }

@@ -89,7 +89,7 @@ impl User {
             Self::Show { user } => (Intention::UserShow { user }, None),
             Self::Role(Roles { user, change: RoleChange { add, remove, set } }) => {
                 let set = (!set.is_empty()).then_some(set);
-                (Intention::UserRole { user, set, add, remove }, Some("has these roles"))
+                (Intention::UserRole { user, set, add, remove }, Some(ROLES_DONE))
             }
             Self::Passwd { user, password_stdin } => {
                 let password = password::ask(&user, password_stdin)?;
@@ -106,11 +106,15 @@ impl User {
     }
 }
 
+const ROLES_DONE: &str = "has these roles";
+
 /// Print the user as it is now; on standard error, say what was done and what is odd about it.
 fn show(common: &Common, outcome: Outcome, done: Option<&str>) -> Result<(), Failure> {
     let user = match outcome {
         Outcome::User { user, changed, unknown_roles } => {
-            for role in unknown_roles {
+            // Where roles are not the subject, this would be noise.
+            let roles_matter = done.is_none_or(|done| done == ROLES_DONE);
+            for role in unknown_roles.iter().filter(|_| roles_matter) {
                 say::warning(&format!("the policy in force does not know the role `{role}`: it grants nothing"));
             }
             if let Some(done) = done {

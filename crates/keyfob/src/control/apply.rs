@@ -6,6 +6,8 @@ mod sessions;
 mod token;
 mod users;
 
+pub(crate) use token::decode;
+
 use keyfob_core::id::UserId;
 use keyfob_core::policy::Policy;
 use keyfob_core::user::{User, Username};

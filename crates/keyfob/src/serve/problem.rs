@@ -101,13 +101,12 @@ impl ServeProblem {
 pub(super) fn check_exposure(settings: &Settings) -> Result<(), ServeProblem> {
     let exposed = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
     match settings.tls {
-        Tls::TerminatedUpstream => Ok(()),
         Tls::Loopback if exposed(&settings.listen) => Err(ServeProblem::Exposed { address: settings.listen }),
         // The internal listener never speaks TLS.
         Tls::Loopback | Tls::Files { .. } if exposed(&settings.internal_listen) => {
             Err(ServeProblem::Exposed { address: settings.internal_listen })
         }
-        Tls::Loopback | Tls::Files { .. } => Ok(()),
+        Tls::Loopback | Tls::Files { .. } | Tls::TerminatedUpstream => Ok(()),
     }
 }
 

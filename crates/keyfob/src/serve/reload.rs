@@ -16,7 +16,7 @@ use crate::clock;
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often expired rows are swept.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// Rows the store removes in one call; when it did, there may be more.
 const SWEEP_ROWS: u64 = 10_000;
 

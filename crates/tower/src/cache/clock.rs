@@ -220,9 +220,9 @@ impl<K: Key, V> Shard<K, V> {
         let mut bucket = self.after(hole);
         while self.index[bucket] != 0 {
             let key = &self.slots[slot_of(self.index[bucket])].0;
-            let home = home(mix(key.bits()), buckets);
+            let wanted = home(mix(key.bits()), buckets);
             let distance = |from: usize| (bucket + buckets - from) % buckets;
-            if distance(home) >= distance(hole) {
+            if distance(wanted) >= distance(hole) {
                 self.index[hole] = self.index[bucket];
                 hole = bucket;
             }
@@ -272,7 +272,6 @@ fn tag(hash: u64) -> u32 {
     u32::from(low16(hash >> 16))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "less than `buckets`, which is a usize")]
 fn home(hash: u64, buckets: usize) -> usize {
     // Scales 32 bits to the range without a division; `buckets` is far below 2^32.
     (((hash >> 32) * buckets as u64) >> 32) as usize

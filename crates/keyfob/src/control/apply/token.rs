@@ -58,7 +58,7 @@ pub(super) async fn inspect(desk: &Desk, token: &Secret) -> Result<Outcome, Prob
 }
 
 /// The header and the claims, where they are base64url and JSON. Nothing is checked: this is for reading.
-fn decode(token: &str) -> (Option<Value>, Option<Value>) {
+pub(crate) fn decode(token: &str) -> (Option<Value>, Option<Value>) {
     if token.len() > TOKEN_BYTES_MAX {
         return (None, None);
     }

@@ -62,10 +62,7 @@ fn a_start_that_cannot_be_says_why_and_what_to_do() {
 #[test]
 fn a_second_server_on_the_same_data_names_the_first() {
     let house = House::open("http://127.0.0.1:9");
-    let said = match Keyfob::try_serve(&house.data(), &[], &[]) {
-        Ok(_) => panic!("two owners"),
-        Err(said) => said,
-    };
+    let Err(said) = Keyfob::try_serve(&house.data(), &[], &[]) else { panic!("two owners") };
     check(&said, &[&house.keyfob().id().to_string()]);
 }
 

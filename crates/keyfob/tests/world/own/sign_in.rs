@@ -109,7 +109,7 @@ fn wrong_unknown_and_disabled_are_one_answer_with_the_same_hashes_and_store_oper
 /// The value of a counter without labels.
 fn metric(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
 }
 
 #[test]

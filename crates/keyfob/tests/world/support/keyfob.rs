@@ -36,7 +36,10 @@ impl Keyfob {
         let log = data.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
         let mut command = program(data);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["serve", "--internal-listen", "127.0.0.1:0"]).args(arguments);
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         if let Some(Ok((public, internal))) = child.stdout.take().map(addresses) {
