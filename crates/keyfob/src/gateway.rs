@@ -45,7 +45,7 @@ pub struct ClientInfo {
     pub forwarded_for: Option<HeaderValue>,
     /// `http` or `https`: how the client reached keyfob, or the trusted proxy before it.
     pub proto: &'static str,
-    /// The host the client asked for, sent as `X-Forwarded-Host`.
+    /// The host the client asked for, sent as `X-Forwarded-Host`; without one, the host that was judged.
     pub host: Option<HeaderValue>,
 }
 
@@ -101,7 +101,7 @@ impl Gateway {
         client: &ClientInfo,
         alive: Arc<dyn StillAllowed>,
     ) -> Result<Response<Body>, Trouble> {
-        let upgrade = self.upgrade(permit, &mut request)?;
+        let upgrade = take_upgrade(permit, &mut request)?;
         self.check_length(&request)?;
         let (mut parts, incoming) = request.into_parts();
         let facts = Facts {
@@ -118,17 +118,6 @@ impl Gateway {
         let body = Upload::new(incoming, self.body_bytes_max, || self.pace(Arc::clone(&alive)));
         let (response, line) = self.send(Request::from_parts(parts, body)).await?;
         self.answer(response, line, upgrade, alive)
-    }
-
-    // The client's half of a tunnel, if this is a WebSocket handshake that its route allows.
-    fn upgrade(&self, permit: &Permit, request: &mut Request<Incoming>) -> Result<Option<OnUpgrade>, Trouble> {
-        if !framing::asks_websocket(request) {
-            return Ok(None);
-        }
-        if !permit.options().websocket {
-            return Err(Trouble::WebSocketNotAllowed);
-        }
-        Ok(Some(hyper::upgrade::on(request)))
     }
 
     fn check_length(&self, request: &Request<Incoming>) -> Result<(), Trouble> {
@@ -198,6 +187,17 @@ impl Gateway {
     fn pace(&self, alive: Arc<dyn StillAllowed>) -> Pace {
         Pace::new(alive, self.body_idle_timeout)
     }
+}
+
+/// The client's half of a tunnel, if this is a WebSocket handshake that its route allows.
+fn take_upgrade(permit: &Permit, request: &mut Request<Incoming>) -> Result<Option<OnUpgrade>, Trouble> {
+    if !framing::asks_websocket(request) {
+        return Ok(None);
+    }
+    if !permit.options().websocket {
+        return Err(Trouble::WebSocketNotAllowed);
+    }
+    Ok(Some(hyper::upgrade::on(request)))
 }
 
 /// Point the request at what was judged. The parsed parts are kept only where their bytes are the judged ones.

@@ -2,16 +2,19 @@
 
 mod gateway_support;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_support::{PATIENCE, pem, read_until, serve, talk, within};
 use http::{Request, Response, Version};
-use http_body_util::Empty;
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use keyfob::body::Body;
+use keyfob::body::{Body, BodyError};
 use keyfob::config::HttpLimits;
 use keyfob::serve::listener::{Answer, Connection};
 use keyfob::serve::tls::Reloadable;
@@ -22,15 +25,26 @@ use tokio::net::TcpStream;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// Says how the request arrived; `/panic` panics, `/slow` takes a moment, `/flood` is more than a socket holds.
+/// Says how the request arrived; `/panic` panics, `/slow` takes a moment, `/flood` never ends.
 struct Teller;
+
+struct Flood;
+
+impl http_body::Body for Flood {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 4096])))))
+    }
+}
 
 impl Answer for Teller {
     async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/panic" => panic!("on purpose"),
             "/slow" => tokio::time::sleep(Duration::from_millis(400)).await,
-            "/flood" => return Response::new(Body::from(Bytes::from(vec![0; 64 << 20]))),
+            "/flood" => return Response::new(Body::Stream { stream: Flood.boxed_unsync() }),
             _ => {}
         }
         let secure = if connection.secure { "secure" } else { "clear" };
@@ -126,6 +140,20 @@ async fn a_head_beyond_its_limit_is_431() {
 }
 
 #[tokio::test]
+async fn an_answer_reaches_a_client_that_still_sends() {
+    let server = serve(Teller, HttpLimits { head_bytes: 8 * 1024, ..HttpLimits::default() }, None, PATIENCE).await;
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    let head = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}", "a".repeat(9 * 1024));
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    // The answer is there and the connection over, but the client is not done yet.
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        stream.write_all(&[b'a'; 1024]).await.expect("no reset");
+    }
+    assert!(read_until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 431"));
+}
+
+#[tokio::test]
 async fn connections_beyond_the_cap_wait_their_turn() {
     let server = serve(Teller, HttpLimits { connections: 1, ..HttpLimits::default() }, None, PATIENCE).await;
     let mut first = TcpStream::connect(server.address).await.expect("a connection");
@@ -209,7 +237,7 @@ async fn over_tls(address: std::net::SocketAddr, alpn: &[u8]) -> (Vec<u8>, Strin
         tokio::spawn(connection);
         within(sender.send_request(request)).await.expect("an answer")
     };
-    let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("a body").to_bytes();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
     (shown, String::from_utf8_lossy(&body).into_owned())
 }
 

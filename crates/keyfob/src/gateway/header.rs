@@ -43,7 +43,7 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, facts: &Facts<'_>) {
     join_cookies(headers);
 
     set_host(headers, facts);
-    set_forwarded(headers, facts.client);
+    set_forwarded(headers, facts.client, facts.judged_host);
     identity::set(headers, facts.caller);
     if facts.chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -170,14 +170,16 @@ fn set_host(headers: &mut HeaderMap, facts: &Facts<'_>) {
     }
 }
 
-fn set_forwarded(headers: &mut HeaderMap, client: &ClientInfo) {
+fn set_forwarded(headers: &mut HeaderMap, client: &ClientInfo, judged_host: &str) {
     let chain = client.forwarded_for.clone().or_else(|| address_value(client.address));
     if let Some(chain) = chain {
         headers.insert(FORWARDED_FOR, chain);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(client.proto));
-    if let Some(host) = &client.host {
-        headers.insert(FORWARDED_HOST, host.clone());
+    // HTTP/2 has no `Host` for the caller to pass on; what was judged is what was asked for.
+    let judged = || (!judged_host.is_empty()).then(|| HeaderValue::from_str(judged_host).ok()).flatten();
+    if let Some(host) = client.host.clone().or_else(judged) {
+        headers.insert(FORWARDED_HOST, host);
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Trouble {
     Broke,
     /// The client's body failed first.
     Upload(Failure),
-    /// The route does not let WebSockets pass.
+    /// The route lets no upgrade pass.
     WebSocketNotAllowed,
 }
 

@@ -1,4 +1,4 @@
-//! WebSockets (RFC 6455): the handshake is authorised like any request, and only after the API's 101 do the two
+//! The WebSocket protocol (RFC 6455): its handshake is authorised like any request, and only after the API's 101 do the two
 //! connections become one tunnel. A tunnel is cut when its caller is no longer allowed. Its bytes are never read.
 
 use std::sync::Arc;

@@ -44,7 +44,7 @@ const H2_SEND_BYTES_MAX: usize = 256 * 1024;
 const H2_PING: Duration = Duration::from_secs(30);
 const H2_PONG: Duration = Duration::from_secs(20);
 
-/// Quiet time before TCP asks whether the client still exists, seconds: open tunnels may be quiet for hours.
+/// Quiet time before TCP asks whether the client still exists: open tunnels may be quiet for hours.
 const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// The first bytes of HTTP/2 without TLS (RFC 9113 §3.4).

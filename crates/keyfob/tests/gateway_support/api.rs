@@ -22,14 +22,14 @@ type Answer = BoxBody<Bytes, hyper::Error>;
 /// What the API saw: request lines, fields, and how many connections.
 #[derive(Default)]
 pub(crate) struct Seen {
-    pub lines: Vec<String>,
-    pub fields: Vec<HeaderMap>,
-    pub connections: usize,
+    pub(crate) lines: Vec<String>,
+    pub(crate) fields: Vec<HeaderMap>,
+    pub(crate) connections: usize,
 }
 
 pub(crate) struct Api {
-    pub address: SocketAddr,
-    pub seen: Arc<Mutex<Seen>>,
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Mutex<Seen>>,
     task: tokio::task::JoinHandle<()>,
 }
 

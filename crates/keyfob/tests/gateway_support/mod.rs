@@ -48,9 +48,9 @@ signed-in = true
 
 /// A running listener; dropped, it stops.
 pub(crate) struct Running {
-    pub address: SocketAddr,
-    pub stop: watch::Sender<bool>,
-    pub task: tokio::task::JoinHandle<()>,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Running {
@@ -76,11 +76,11 @@ pub(crate) async fn serve<A: Answer>(
 pub(crate) struct Gate {
     gateway: Gateway,
     policy: Policy,
-    pub allowed: Arc<Mutex<Vec<String>>>,
-    pub alive: Arc<Alive>,
+    pub(crate) allowed: Arc<Mutex<Vec<String>>>,
+    pub(crate) alive: Arc<Alive>,
 }
 
-pub(crate) struct Alive(pub AtomicBool);
+pub(crate) struct Alive(pub(crate) AtomicBool);
 
 impl StillAllowed for Alive {
     fn still_allowed(&self) -> bool {
@@ -177,4 +177,12 @@ pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("in time")
+}
+
+/// An answer of keyfob's own: RFC 9457, never stored.
+pub(crate) fn assert_problem(answer: &str, status: u16, kind: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+    assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
+    assert!(answer.contains(&format!(r#""type":"urn:keyfob:problem:{kind}""#)), "{answer}");
 }

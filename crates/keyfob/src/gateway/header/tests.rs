@@ -115,13 +115,15 @@ fn the_client_is_named_by_keyfob_alone() {
         host: Some(HeaderValue::from_static("api.example")),
     };
     let mut headers = HeaderMap::new();
-    set_forwarded(&mut headers, &client);
+    set_forwarded(&mut headers, &client, "judged.example");
     let expected =
         [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "api.example")];
     assert_eq!(headers, map(&expected));
     client.forwarded_for = Some(HeaderValue::from_static("198.51.100.1, 192.0.2.7"));
-    set_forwarded(&mut headers, &client);
+    client.host = None;
+    set_forwarded(&mut headers, &client, "judged.example");
     assert_eq!(headers["x-forwarded-for"], "198.51.100.1, 192.0.2.7");
+    assert_eq!(headers["x-forwarded-host"], "judged.example");
 }
 
 #[test]
