@@ -70,11 +70,11 @@ fn parse(text: &str) -> Vec<Step> {
             steps.push(Step { line: at + 1, command: command.to_owned(), files, ..Step::default() });
         } else if let Some(name) = line.strip_prefix("@ ") {
             files.push((name.to_owned(), String::new()));
-        } else if let (Some(content), Some((_, text))) = (line.strip_prefix("    "), files.last_mut()) {
+        } else if let (Some(content), Some((_, text))) = (file_line(line), files.last_mut()) {
             *text += content;
             *text += "\n";
-        } else if line.starts_with('#') || (line.is_empty() && !files.is_empty()) {
-            // A comment, or the gap after a file.
+        } else if line.starts_with('#') {
+            // A comment.
         } else if let Some(step) = steps.last_mut() {
             if let Some(input) = line.strip_prefix("< ") {
                 step.input += input;
@@ -95,6 +95,11 @@ fn parse(text: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// A line of a file: indented, or empty.
+fn file_line(line: &str) -> Option<&str> {
+    if line.is_empty() { Some("") } else { line.strip_prefix("    ") }
 }
 
 impl Step {
