@@ -177,7 +177,7 @@ impl Default for Settings {
             tls: Tls::Loopback,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
-            access_life: Duration::from_secs(15 * 60),
+            access_life: Duration::from_mins(15),
             leeway: Duration::from_secs(30),
             signing_algorithm: Algorithm::default(),
             password_min: keyfob_core::password::CODE_POINTS_MIN,
@@ -203,7 +203,7 @@ impl Default for HttpLimits {
             idle_timeout: Duration::from_secs(75),
             own_body_bytes: 64 * 1024,
             upstream_body_bytes: None,
-            body_idle_timeout: Duration::from_secs(60),
+            body_idle_timeout: Duration::from_mins(1),
         }
     }
 }

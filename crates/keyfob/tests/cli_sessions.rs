@@ -13,6 +13,7 @@
 //! $ mv a b                 likewise `mv`, `rm`, `mkdir`, `chmod`, `cat`, and `NAME=VALUE` before a command
 //! ```
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -127,7 +128,7 @@ impl Step {
         let mut found = check("standard output", &self.out, &output.stdout);
         found += &check("standard error", &self.err, &output.stderr);
         if output.status.code() != Some(self.code) {
-            found += &format!("exit code {:?}, expected {}\n", output.status.code(), self.code);
+            let _ = writeln!(found, "exit code {:?}, expected {}", output.status.code(), self.code);
         }
         if found.is_empty() { Ok(()) } else { Err(found) }
     }

@@ -26,7 +26,7 @@ impl Draft {
             // As Caddy and Traefik do: the API sees the name its clients use, and builds right links.
             preserve_host: true,
             connect_timeout: Duration::from_secs(2),
-            response_timeout: Duration::from_secs(60),
+            response_timeout: Duration::from_mins(1),
             certificate: None,
             key: None,
         }

@@ -37,9 +37,9 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 /// The least memory of OWASP's equivalent Argon2id settings, in KiB; the passes it needs grow as it shrinks.
 const MEMORY_KIB_MIN: u32 = 7_168;
 const TIME_TO_AN_HOUR: &str = "a length of time from 1s to 1h, such as `30s`";
@@ -158,7 +158,7 @@ pub(super) const KEYS: &[Key] = &[
         |d, v| {
             let text = v.text()?;
             tracing_subscriber::EnvFilter::builder().parse(text).ok()?;
-            d.settings.log_level = text.to_owned();
+            text.clone_into(&mut d.settings.log_level);
             Some(())
         },
     ),

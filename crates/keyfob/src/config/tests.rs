@@ -41,7 +41,7 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
     let flags = [("listen", "--listen", "127.0.0.1:3")];
     let loaded = load(&sources(file, &variables, &flags)).expect("right").settings;
     assert_eq!(loaded.listen.port(), 3);
-    assert_eq!(loaded.access_life, Duration::from_secs(120));
+    assert_eq!(loaded.access_life, Duration::from_mins(2));
     assert_eq!(loaded.realm, "file");
 }
 
@@ -164,8 +164,8 @@ fn an_origin_is_exact_and_canonical() {
 #[test]
 fn a_duration_has_a_number_and_a_unit() {
     assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-    assert_eq!(duration("15m"), Some(Duration::from_secs(900)));
-    assert_eq!(duration("7d"), Some(Duration::from_secs(604_800)));
+    assert_eq!(duration("15m"), Some(Duration::from_mins(15)));
+    assert_eq!(duration("7d"), Some(Duration::from_hours(7 * 24)));
     for wrong in ["", "15", "m", "1.5h", "-1s", "+1s", "1 s", "1w", "99999999999999999999s", "18446744073709551615d"] {
         assert_eq!(duration(wrong), None, "{wrong}");
     }
