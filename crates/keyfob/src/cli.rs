@@ -35,10 +35,10 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Common {
-    /// Data directory (variable KEYFOB_DATA, default ./keyfob-data)
+    /// Data directory (variable `KEYFOB_DATA`, default ./keyfob-data)
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<String>,
-    /// Configuration file (variable KEYFOB_CONFIG, default ./keyfob.toml if there is one)
+    /// Configuration file (variable `KEYFOB_CONFIG`, default ./keyfob.toml if there is one)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print data as JSON, for scripts

@@ -14,6 +14,9 @@ mod socket;
 mod store;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use apply::apply;
 pub(crate) use apply::decode;
 pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};

@@ -13,6 +13,7 @@
 //! $ mv a b                 likewise `mv`, `rm`, `mkdir`, `chmod`, `cat`, and `NAME=VALUE` before a command
 //! ```
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,11 +71,11 @@ fn parse(text: &str) -> Vec<Step> {
             steps.push(Step { line: at + 1, command: command.to_owned(), files, ..Step::default() });
         } else if let Some(name) = line.strip_prefix("@ ") {
             files.push((name.to_owned(), String::new()));
-        } else if let (Some(content), Some((_, text))) = (line.strip_prefix("    "), files.last_mut()) {
+        } else if let (Some(content), Some((_, text))) = (file_line(line), files.last_mut()) {
             *text += content;
             *text += "\n";
-        } else if line.starts_with('#') || (line.is_empty() && !files.is_empty()) {
-            // A comment, or the gap after a file.
+        } else if line.starts_with('#') {
+            // A comment.
         } else if let Some(step) = steps.last_mut() {
             if let Some(input) = line.strip_prefix("< ") {
                 step.input += input;
@@ -95,6 +96,11 @@ fn parse(text: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// A line of a file: indented, or empty.
+fn file_line(line: &str) -> Option<&str> {
+    if line.is_empty() { Some("") } else { line.strip_prefix("    ") }
 }
 
 impl Step {
@@ -122,7 +128,7 @@ impl Step {
         let mut found = check("standard output", &self.out, &output.stdout);
         found += &check("standard error", &self.err, &output.stderr);
         if output.status.code() != Some(self.code) {
-            found += &format!("exit code {:?}, expected {}\n", output.status.code(), self.code);
+            let _ = writeln!(found, "exit code {:?}, expected {}", output.status.code(), self.code);
         }
         if found.is_empty() { Ok(()) } else { Err(found) }
     }

@@ -67,7 +67,7 @@ async fn show(settings: &Settings, running: &Running, api: &str) -> Result<(), F
         "keyfob at http://{address}, on a throw-away store\n\
          in front of an example API at {api}, which knows nothing of passwords or tokens\n\
          its policy:\n\n{}\n",
-        POLICY.trim_end().lines().map(|line| format!("{}\n", format!("    {line}").trim_end())).collect::<String>()
+        say::indented(POLICY)
     ))?;
     walk::walk(address, &people).await?;
     if !io::stdout().is_terminal() {

@@ -74,8 +74,8 @@ fn check(common: &Common, settings: &Settings, file: Option<PathBuf>) -> Result<
     ));
     if common.json {
         let rule = |[path, methods, needs]: &[String; 3]| serde_json::json!({ "path": path, "methods": methods, "needs": needs });
-        let rules: Vec<_> = routes.iter().map(rule).collect();
-        return say::json(&serde_json::json!({ "roles": roles, "default": policy.default_name(), "rules": rules }));
+        let listed: Vec<_> = routes.iter().map(rule).collect();
+        return say::json(&serde_json::json!({ "roles": roles, "default": policy.default_name(), "rules": listed }));
     }
     say::data(&say::table(["path", "methods", "needs"], &routes))
 }

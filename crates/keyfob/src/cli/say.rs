@@ -41,6 +41,14 @@ pub(super) fn fields(fields: &[(&str, &str)]) -> String {
     })
 }
 
+/// The text with four spaces before each line that is not empty.
+pub(super) fn indented(text: &str) -> String {
+    text.lines().fold(String::new(), |mut shown, line| {
+        let _ = writeln!(shown, "{}", format!("    {line}").trim_end());
+        shown
+    })
+}
+
 /// A table with a heading, columns two spaces apart.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heading.map(|name| name.chars().count());

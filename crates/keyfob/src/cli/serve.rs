@@ -18,7 +18,7 @@ pub(super) struct Serve {
     /// The origin clients know this keyfob by; issuer and audience of its tokens
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The API behind, such as http://127.0.0.1:3000
+    /// The API behind, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// The policy file

@@ -40,7 +40,7 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
 }
 
 /// The audit row of a change.
-fn audit(actor: &str, event: &'static str, subject: impl ToString, detail: impl Into<String>) -> Audit {
+fn audit(actor: &str, event: &'static str, subject: impl std::fmt::Display, detail: impl Into<String>) -> Audit {
     Audit { at: clock::now(), event, actor: actor.to_owned(), subject: subject.to_string(), detail: detail.into() }
 }
 
@@ -63,14 +63,13 @@ async fn settle(desk: &Desk, changed: Changed) -> Result<Option<bool>, Problem> 
 
 /// The user of that name or id.
 async fn find(desk: &Desk, named: &str) -> Result<User, Problem> {
-    let found = match named.parse::<UserId>() {
-        Ok(id) => desk.store.user(id).await.map_err(unavailable)?,
-        Err(_) => {
-            let name = Username::parse(named).map_err(|problem| Problem::refused(problem.to_string()))?;
-            desk.store.user_by_name(&name).await.map_err(unavailable)?
-        }
+    let found = if let Ok(id) = named.parse::<UserId>() {
+        desk.store.user(id).await
+    } else {
+        let name = Username::parse(named).map_err(|problem| Problem::refused(problem.to_string()))?;
+        desk.store.user_by_name(&name).await
     };
-    found.ok_or_else(|| no_such_user(named))
+    found.map_err(unavailable)?.ok_or_else(|| no_such_user(named))
 }
 
 fn no_such_user(named: &str) -> Problem {

@@ -72,8 +72,7 @@ fn show_claims(token: &str) -> Result<(), Failure> {
     let (Some(header), Some(claims)) = (header, claims) else {
         return Err(Failure::failed("the token is not readable"));
     };
-    let text = format!("{header:#}\n{claims:#}");
-    say::data(&format!("{}\n", text.lines().map(|line| format!("    {line}\n")).collect::<String>()))
+    say::data(&format!("{}\n", say::indented(&format!("{header:#}\n{claims:#}"))))
 }
 
 fn bearer(token: &str) -> String {

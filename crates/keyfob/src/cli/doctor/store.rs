@@ -29,8 +29,8 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// The version of SQLite that wrote a database last: bytes 96 to 99 of its header. Read before the database is opened by
-/// this process: closing any other descriptor of the file would release SQLite's own locks on it.
+/// The version of `SQLite` that wrote a database last: bytes 96 to 99 of its header. Read before the database is opened by
+/// this process: closing any other descriptor of the file would release `SQLite`'s own locks on it.
 fn engine(database: &Path) -> Option<Finding> {
     let mut version = [0; 4];
     File::open(database).and_then(|file| file.read_exact_at(&mut version, 96)).ok()?;
@@ -47,13 +47,11 @@ fn engine(database: &Path) -> Option<Finding> {
 const SQLITE_VERSION_MIN: u32 = 3_051_003;
 
 fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
+    let Examination { revision, users, sessions, audit, .. } = found;
+    let sound = format!("sound, at revision {revision}, {users} users, {sessions} sessions, {audit} audit rows");
     let database = match found.damage {
         Some(damage) => Finding::fail("database", damage, "stop keyfob and restore the database from a backup"),
-        None => {
-            let Examination { revision, users, sessions, audit, .. } = found;
-            let rows = format!("{users} users, {sessions} sessions, {audit} audit rows");
-            Finding::ok("database", format!("sound, at revision {revision}, {rows}"))
-        }
+        None => Finding::ok("database", sound),
     };
     let policy = match (found.policy, found.policy_problem) {
         (_, Some(problem)) => {
