@@ -1,12 +1,13 @@
 //! What keeps keyfob from serving, in words an operator can act on; the check of plaintext exposure (RFC 6750 §5.3); and
 //! the two lines that say where it listens.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Running;
 use super::tls::TlsProblem;
-use crate::config::{Settings, Tls};
+use crate::config::Settings;
 use crate::control;
 use crate::gateway::GatewayProblem;
 
@@ -94,31 +95,24 @@ impl ServeProblem {
     }
 }
 
-/// Refuse plaintext where others could read it, unless the configuration says that TLS ends in front.
+/// Refuse plaintext where others could read it (RFC 6750 §5.3).
 ///
 /// # Errors
 /// [`ServeProblem::Exposed`].
 pub(super) fn check_exposure(settings: &Settings) -> Result<(), ServeProblem> {
-    let exposed = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
-    match settings.tls {
-        Tls::Loopback if exposed(&settings.listen) => Err(ServeProblem::Exposed { address: settings.listen }),
-        // The internal listener never speaks TLS.
-        Tls::Loopback | Tls::Files { .. } if exposed(&settings.internal_listen) => {
-            Err(ServeProblem::Exposed { address: settings.internal_listen })
-        }
-        Tls::Loopback | Tls::Files { .. } | Tls::TerminatedUpstream => Ok(()),
-    }
+    settings.exposed_listener().map_or(Ok(()), |address| Err(ServeProblem::Exposed { address }))
 }
 
 /// Say where it listens: data for scripts, so on stdout. The first start also says how to make the first user.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program's own voice on its terminal")]
 pub(super) async fn announce(running: &Running) {
     let scheme = if running.secure { "https" } else { "http" };
-    println!("listening on {scheme}://{}", running.public);
-    println!("internal on http://{}", running.internal);
+    let (public, internal) = (running.public, running.internal);
+    // Nobody may be reading, as after `keyfob serve | head -1`: that is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "listening on {scheme}://{public}\ninternal on http://{internal}");
     let users = running.app.store().counts().await.map_or(0, |counts| counts.users);
     if users == 0 {
         let data = running.app.settings.data.display();
-        eprintln!("there is no user yet; make one with `keyfob user add NAME --data {data}`");
+        let line = "there is no user yet; make one with `keyfob user add NAME --data";
+        let _ = writeln!(std::io::stderr(), "{line} {data}`");
     }
 }
