@@ -1,6 +1,7 @@
-//! The project's own tasks: `cargo xtask test`, `prepare`, `demo` and `campaign NAME`. Standard library only, so that it
+//! The project's own tasks: `cargo xtask test`, `prepare`, `demo`, `bench` and `campaign NAME`. Standard library only, so that it
 //! builds in seconds on a machine that has nothing but the Rust toolchain. Never run by the program itself.
 
+mod bench;
 mod campaign;
 mod prepare;
 mod run;
@@ -17,6 +18,8 @@ usage: cargo xtask TASK
   test                    install what the tests need, then format, lint, and run every test
   prepare                 only install what the tests need
   demo                    build in release mode and show the whole flow
+  bench [SECTION]...      build in release mode and measure: doors login flood memory inprocess
+        [--rounds N]      how often the interleaved rows are repeated (3)
   bench [--seconds N] [--tokens N]
                           measure beside nginx and a bare server; prints a table
   campaign NAME|all       run a long campaign whole; resumes where it was stopped
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ["prepare"] => prepare::run().map(drop),
         ["demo"] => cargo(&["run", "--release", "--package", "keyfob", "--", "demo"]),
         ["bench", rest @ ..] => bench(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         ["campaign", rest @ ..] => campaign::run(rest),
         _ => {
             say(USAGE);

@@ -36,6 +36,14 @@ pub(crate) const TESTS: &[Need] = &[
 pub(crate) const BENCH: &[Need] =
     &[Need { name: "wrk", packages: &["wrk"], present: || succeeds("sh", &["-c", "command -v wrk"]) }];
 
+/// What only the measurements need.
+const BENCH_NEEDS: &[Need] = &[
+    Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
+    // It has no way to succeed without an address: with `-v` it prints its version and fails.
+    Need { name: "wrk", packages: &["wrk"], present: || succeeds("sh", &["-c", "command -v wrk"]) },
+    Need { name: "taskset", packages: &["util-linux"], present: || succeeds("taskset", &["--version"]) },
+];
+
 /// Debian starts the services it installs unless this script, while it is there, says no.
 const INSTALL: &str = r#"
 set -eu

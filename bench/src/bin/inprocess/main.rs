@@ -1,0 +1,33 @@
+//! Measurements without HTTP: `inprocess decision|cache DATA` prints rows of the table. A process of its own, so that
+//! nobody else's memory or allocations are counted.
+
+mod cache;
+mod decision;
+
+use std::alloc::System;
+use std::path::Path;
+
+use bench::Outcome;
+use bench::figure::Figure;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> Outcome {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let figures = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["decision", data] => decision::run(Path::new(data))?,
+        ["cache", _] => cache::run()?,
+        _ => return Err("inprocess decision|cache DATA".into()),
+    };
+    print(&figures);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "rows are what this program makes")]
+fn print(figures: &[Figure]) {
+    for figure in figures {
+        println!("{}", figure.line());
+    }
+}

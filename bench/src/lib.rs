@@ -1,0 +1,19 @@
+//! Measures keyfob beside what the same machine does without it: a bare hyper server, a bare proxy, nginx, the bare
+//! cryptography. All in one run, in interleaved rounds, as ratios. Speaks to loopback only, picks free ports, and ends
+//! what it starts. Nothing here is part of the program.
+
+pub mod doors;
+pub mod figure;
+pub mod flood;
+pub mod house;
+pub mod load;
+pub mod login;
+pub mod memory;
+pub mod place;
+pub mod process;
+pub mod statistics;
+pub mod wire;
+pub mod wrk;
+
+/// What a measurement comes to; any failure ends the section and is printed.
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
