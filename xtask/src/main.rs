@@ -20,7 +20,6 @@ usage: cargo xtask TASK
   demo                    build in release mode and show the whole flow
   bench [SECTION]...      build in release mode and measure: doors login flood memory inprocess
         [--rounds N]      how often the interleaved rows are repeated (3)
-  bench [--seconds N] [--tokens N]
                           measure beside nginx and a bare server; prints a table
   campaign NAME|all       run a long campaign whole; resumes where it was stopped
            [--cycles N]   another length than the full one
@@ -34,7 +33,6 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["prepare"] => prepare::run().map(drop),
         ["demo"] => cargo(&["run", "--release", "--package", "keyfob", "--", "demo"]),
-        ["bench", rest @ ..] => bench(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["campaign", rest @ ..] => campaign::run(rest),
         _ => {
@@ -49,12 +47,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The figures of docs/performance.md.
-fn bench(options: &[&str]) -> Outcome {
-    prepare::run()?;
-    system::ensure(system::BENCH)?;
-    let command = ["bench", "--quiet", "--package", "keyfob", "--bench", "outside", "--"];
-    cargo(&[&command, options].concat())
 }

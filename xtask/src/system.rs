@@ -32,10 +32,6 @@ pub(crate) const TESTS: &[Need] = &[
     Need { name: "curl", packages: &["curl"], present: || succeeds("curl", &["--version"]) },
 ];
 
-/// For the benchmarks, besides.
-pub(crate) const BENCH: &[Need] =
-    &[Need { name: "wrk", packages: &["wrk"], present: || succeeds("sh", &["-c", "command -v wrk"]) }];
-
 /// What only the measurements need.
 const BENCH_NEEDS: &[Need] = &[
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
