@@ -8,7 +8,7 @@ use crate::system;
 
 /// Build, say on what this runs, and measure. `words` are the bench's own arguments.
 pub(crate) fn run(words: &[&str]) -> Outcome {
-    system::ensure_for_bench()?;
+    system::ensure(system::BENCH)?;
     cargo(&["build", "--release", "--package", "keyfob", "--package", "bench"])?;
     for (what, program, arguments) in
         [("date", "date", &["-u", "+%Y-%m-%d %H:%M UTC"][..]), ("kernel", "uname", &["-sr"]), ("cores", "nproc", &[])]

@@ -10,7 +10,7 @@ mod test;
 
 use std::process::ExitCode;
 
-use run::{Failure, Outcome, cargo, say};
+use run::{Failure, cargo, say};
 
 const USAGE: &str = "\
 usage: cargo xtask TASK
@@ -20,7 +20,6 @@ usage: cargo xtask TASK
   demo                    build in release mode and show the whole flow
   bench [SECTION]...      build in release mode and measure: doors login flood memory inprocess
         [--rounds N]      how often the interleaved rows are repeated (3)
-                          measure beside nginx and a bare server; prints a table
   campaign NAME|all       run a long campaign whole; resumes where it was stopped
            [--cycles N]   another length than the full one
            [--again]      forget the state of an earlier run

@@ -33,7 +33,7 @@ pub(crate) const TESTS: &[Need] = &[
 ];
 
 /// What only the measurements need.
-const BENCH_NEEDS: &[Need] = &[
+pub(crate) const BENCH: &[Need] = &[
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
     // It has no way to succeed without an address: with `-v` it prints its version and fails.
     Need { name: "wrk", packages: &["wrk"], present: || succeeds("sh", &["-c", "command -v wrk"]) },
