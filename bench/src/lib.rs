@@ -2,6 +2,8 @@
 //! cryptography. All in one run, in interleaved rounds, as ratios. Speaks to loopback only, picks free ports, and ends
 //! what it starts. Nothing here is part of the program.
 
+pub mod cache;
+pub mod decision;
 pub mod doors;
 pub mod figure;
 pub mod flood;

@@ -75,12 +75,12 @@ fn parse(arguments: &[String]) -> Outcome<(Vec<&'static str>, usize)> {
 /// The measurements that need a process of their own, on the servers' core.
 fn in_process(folder: &Path) -> Outcome<String> {
     let mut rows = String::new();
-    for part in ["decision", "cache"] {
+    for (program, part) in [("inprocess", "decision"), ("allocations", "count"), ("inprocess", "cache")] {
         let mut command = Command::new("taskset");
-        command.args(["-c", &place::SERVERS.to_string()]).arg(sibling("inprocess")?).arg(part);
+        command.args(["-c", &place::SERVERS.to_string()]).arg(sibling(program)?).arg(part);
         let output = command.arg(folder.join(part)).stderr(std::process::Stdio::inherit()).output()?;
         if !output.status.success() {
-            return Err(format!("inprocess {part} failed").into());
+            return Err(format!("{program} {part} failed").into());
         }
         rows += &String::from_utf8_lossy(&output.stdout);
     }

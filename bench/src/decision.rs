@@ -8,10 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bench::Outcome;
-use bench::figure::{Figure, Target, number};
-use bench::house::{self, House};
-use bench::statistics::median;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use keyfob::clock;
@@ -22,7 +18,11 @@ use keyfob_core::policy::{Ask, Decision, Policy};
 use keyfob_core::signing_key::Algorithm;
 use keyfob_tower::cache::FactCache;
 use keyfob_tower::guard;
-use stats_alloc::Region;
+
+use crate::Outcome;
+use crate::figure::{Figure, Target, number};
+use crate::house::{self, House};
+use crate::statistics::median;
 
 /// Distinct tokens of the warm decision, and of each first one.
 const TOKENS: usize = 10_000;
@@ -35,7 +35,11 @@ const LAPS: usize = 11;
 /// Times each signature is made.
 const SIGNATURES: usize = 1_000;
 
-pub(crate) fn run(data: &Path) -> Outcome<Vec<Figure>> {
+/// All rows of the decision, on stores below `data`.
+///
+/// # Errors
+/// If a store cannot be made, or a token is not accepted at once.
+pub fn run(data: &Path) -> Outcome<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut figures = Vec::new();
     for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
@@ -52,6 +56,21 @@ pub(crate) fn run(data: &Path) -> Outcome<Vec<Figure>> {
         }
     }
     Ok(figures)
+}
+
+/// A decision that is warm already, to be made again at will.
+///
+/// # Errors
+/// As [`run`].
+pub fn one_warm(data: &Path) -> Outcome<impl FnMut() -> Outcome> {
+    std::fs::create_dir_all(data)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let house = runtime.block_on(House::build(data, 1, Algorithm::Es256))?;
+    let claims = runtime.block_on(house.sessions(1))?;
+    let headers = headers(&house.token(&claims[0])?)?;
+    let verifier = verifier(&house)?;
+    decide(&verifier, &headers)?;
+    Ok(move || decide(&verifier, &headers))
 }
 
 fn verifier(house: &House) -> Outcome<StoreVerifier> {
@@ -105,13 +124,9 @@ fn warm(house: &House, verifier: &StoreVerifier, claims: &[Claims]) -> Outcome<V
         Ok(median(&laps.collect::<Outcome<Vec<f64>>>()?))
     };
     let (one, many) = (lap(&all[..1])?, lap(&all)?);
-    let region = Region::new(crate::ALLOCATOR);
-    decide(verifier, &all[0])?;
-    let allocations = u32::try_from(region.change().allocations)?;
     Ok(vec![
         Figure::absolute("warm decision, 10,000 tokens in turn", many, "ns", Target::AtMost(1000.0))
             .with(&format!("one token: {} ns; the path is read in both", number(one))),
-        Figure::absolute("allocations of a warm decision", f64::from(allocations), "each", Target::None),
     ])
 }
 

@@ -1,18 +1,10 @@
 //! Measurements without HTTP: `inprocess decision|cache DATA` prints rows of the table. A process of its own, so that
-//! nobody else's memory or allocations are counted.
+//! nobody else's memory is counted, and with the allocator that keyfob has.
 
-mod cache;
-mod decision;
-
-use std::alloc::System;
 use std::path::Path;
 
-use bench::Outcome;
 use bench::figure::Figure;
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+use bench::{Outcome, cache, decision};
 
 fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
