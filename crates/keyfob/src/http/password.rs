@@ -26,7 +26,7 @@ pub(super) async fn change(call: Call) -> Reply {
     let caller = call.full_caller().await?;
     let Call { app, parts, body, address } = call;
     let media = form::media(&parts.headers)?;
-    let body = form::bytes(body, app.settings.limits.own_body_bytes).await?;
+    let body = form::bytes(body, &app.settings.limits).await?;
     let form = read(media, &body)?;
     let new = Password::parse(form.new_password.expose())
         .and_then(|new| app.rules.check(&new, &caller.user().user.username).map(|()| new))
