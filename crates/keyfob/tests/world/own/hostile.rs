@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::support::house::{House, POLICY};
+use crate::support::http::Request;
 
 #[test]
 fn a_body_that_dribbles_in_is_408_and_frees_its_connection() {
@@ -28,4 +29,21 @@ fn a_body_that_dribbles_in_is_408_and_frees_its_connection() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("urn:keyfob:problem:body-timeout"), "{answer}");
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}
+
+#[test]
+fn nginx_gets_no_body_even_where_nothing_can_be_told() {
+    let house = House::open("http://127.0.0.1:9");
+    let token = house.token("ada");
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", "A".repeat(86));
+    let check = Request::new("GET", "/auth/check/nginx")
+        .header("X-Original-Method", "GET")
+        .header("X-Original-URI", "/things")
+        .bearer(&forged);
+    let answers: Vec<_> = (0..25).map(|_| house.ask(&check)).collect();
+    assert!(answers.iter().any(|answer| answer.status == 503), "the failures of a session are limited");
+    for answer in answers {
+        assert!(answer.body.is_empty() && answer.header("content-type").is_none(), "{answer:?}");
+    }
 }
