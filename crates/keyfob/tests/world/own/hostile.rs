@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::house::{House, POLICY};
 use crate::support::http::Request;
+use crate::support::recorder::Recorder;
 
 #[test]
 fn a_body_that_dribbles_in_is_408_and_frees_its_connection() {
@@ -46,4 +48,32 @@ fn nginx_gets_no_body_even_where_nothing_can_be_told() {
     for answer in answers {
         assert!(answer.body.is_empty() && answer.header("content-type").is_none(), "{answer:?}");
     }
+}
+
+#[test]
+fn nothing_is_judged_on_old_facts_while_the_feed_cannot_be_read() {
+    let api = Recorder::start();
+    let house = House::open(&api.origin());
+    let token = house.token("ada");
+    let call = || house.ask(&Request::new("GET", "/things").bearer(&token)).status;
+    assert_eq!(call(), 200);
+    // Every policy that is stored from now on is damaged, so the feed stops at its change.
+    let damage = r#"
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=10)
+db.execute("CREATE TRIGGER damage AFTER INSERT ON policies "
+           "BEGIN UPDATE policies SET text = 'not a policy' WHERE version = new.version; END")
+db.commit()
+"#;
+    let done = Command::new("python3").args(["-c", damage]).arg(house.data().join("keyfob.db")).status().unwrap();
+    assert!(done.success());
+    house.write_policy(&format!("{POLICY}\n# changed\n"));
+    let until = Instant::now() + Duration::from_secs(20);
+    while !house.keyfob().log().contains("the change feed cannot be read") {
+        assert!(Instant::now() < until, "the feed goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let end = house.ask(&Request::new("POST", "/auth/logout").bearer(&token));
+    assert_eq!(end.status, 503, "what is not applied is not acknowledged");
+    assert_ne!(call(), 200, "and yet no guard goes on believing it");
 }
