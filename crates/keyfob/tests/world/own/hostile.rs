@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::house::{House, POLICY};
+use crate::support::house::{House, PASSWORD, POLICY, login};
 use crate::support::http::Request;
 use crate::support::recorder::Recorder;
 
@@ -48,6 +48,19 @@ fn nginx_gets_no_body_even_where_nothing_can_be_told() {
     for answer in answers {
         assert!(answer.body.is_empty() && answer.header("content-type").is_none(), "{answer:?}");
     }
+}
+
+#[test]
+fn changing_the_password_leaves_no_attempt_behind() {
+    let house = House::open("http://127.0.0.1:9");
+    let token = house.token("ada");
+    let mut words = [PASSWORD, "a wholly different set of words"];
+    for _ in 0..10 {
+        let body = serde_json::json!({ "current_password": words[0], "new_password": words[1] });
+        assert_eq!(house.ask(&Request::new("POST", "/auth/password").bearer(&token).json(&body)).status, 204);
+        words.swap(0, 1);
+    }
+    assert_eq!(login(house.public(), "ada", words[0]).status, 200, "ten changes are no ten failures");
 }
 
 #[test]
