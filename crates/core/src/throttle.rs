@@ -5,7 +5,8 @@
 //! `account_failures` wrong guesses, and never more than `consecutive_failures` in a row. It holds because
 //! failures are counted back from now, not in windows with fixed ends (across one of which twice as many would fit),
 //! and because an attempt that is still pending counts as the failure it may become. A right password is never
-//! refused for other pending ones: it waits for them. Never knows whose tally it judges.
+//! refused for other pending ones: it waits for them. It forgives the wrong ones that came from its own address, for they
+//! were its owner's slips; guesses from elsewhere stay. Never knows whose tally it judges.
 
 #[cfg(test)]
 mod tests;

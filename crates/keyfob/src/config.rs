@@ -133,7 +133,7 @@ pub struct HttpLimits {
     pub own_body_bytes: usize,
     /// Bytes of a body to the API (none by default).
     pub upstream_body_bytes: Option<u64>,
-    /// Between two pieces of a streamed body (60 s).
+    /// Between two pieces of a streamed body; the whole of a body to keyfob's own endpoints (60 s).
     pub body_idle_timeout: Duration,
 }
 

@@ -46,6 +46,8 @@ pub async fn follow(app: Arc<App>) {
     let mut doorbell = app.verifier.store.doorbell();
     loop {
         if let Err(error) = catch_up(&app).await {
+            // What cannot be read may be a revocation: until it can, nothing is judged on what was remembered before.
+            app.verifier.facts.forget_all();
             tracing::error!(%error, "the change feed cannot be read");
             tokio::time::sleep(PATIENCE / 10).await;
             continue;

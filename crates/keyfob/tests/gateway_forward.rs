@@ -181,6 +181,22 @@ async fn trailers_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn no_trailer_of_the_client_says_what_only_keyfob_may_say() {
+    let api = api::start().await;
+    let front = front(api.address).await;
+    // RFC 9110 §6.5.1: some servers merge trailers into the fields of the message.
+    let forged = ["X-Auth-User", "x_auth_roles", "X-Forwarded-For", "X-HTTP-Method-Override", "Forwarded", "X-Kept"];
+    let up = format!(
+        "POST /count HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntrailer: {}\r\nconnection: close\r\n\r\n\
+        3\r\nabc\r\n0\r\n{}\r\n",
+        forged.join(", "),
+        forged.map(|name| format!("{name}: forged\r\n")).concat()
+    );
+    let answer = talk(front.address, up.as_bytes()).await;
+    assert!(answer.ends_with(r#"3 Some({"x-kept": "forged"})"#), "{answer}");
+}
+
+#[tokio::test]
 async fn the_first_byte_arrives_before_the_last_is_sent() {
     let (address, _api) = scripted(|mut stream| async move {
         read_until(&mut stream, "\r\n\r\n").await;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use gateway_support::{PATIENCE, pem, read_until, serve, talk, within};
 use http::{Request, Response, Version};
 use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -25,30 +26,34 @@ use tokio::net::TcpStream;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// Says how the request arrived; `/panic` panics, `/slow` takes a moment, `/flood` never ends.
+/// Says how the request arrived; `/panic` panics, `/slow` takes a moment, `/flood` is more than a socket holds,
+/// `/stream` has a body in pieces without end, and `/silent` one that never comes.
 struct Teller;
-
-struct Flood;
-
-impl http_body::Body for Flood {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 4096])))))
-    }
-}
 
 impl Answer for Teller {
     async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/panic" => panic!("on purpose"),
             "/slow" => tokio::time::sleep(Duration::from_millis(400)).await,
-            "/flood" => return Response::new(Body::Stream { stream: Flood.boxed_unsync() }),
+            "/flood" => return Response::new(Body::from(Bytes::from(vec![0; 64 << 20]))),
+            "/stream" => return Response::new(Body::Stream { stream: UnsyncBoxBody::new(Pieces(true)) }),
+            "/silent" => return Response::new(Body::Stream { stream: UnsyncBoxBody::new(Pieces(false)) }),
             _ => {}
         }
         let secure = if connection.secure { "secure" } else { "clear" };
         Response::new(Body::from(Bytes::from(format!("{:?} {secure}", request.version()))))
+    }
+}
+
+/// Pieces without end, or none at all.
+struct Pieces(bool);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.0 { Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 8192]))))) } else { Poll::Pending }
     }
 }
 
@@ -129,6 +134,41 @@ async fn a_client_that_reads_nothing_is_let_go() {
     // There is room for one connection only: the next one is served when the deaf one is gone.
     let answer = talk(server.address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_http_2_client_that_reads_one_answer_and_not_the_other_is_let_go() {
+    let server = serve(Teller, quick(), None, PATIENCE).await;
+    let stream = TcpStream::connect(server.address).await.expect("a connection");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let get = |path: &str| Request::get(format!("http://a{path}")).body(Empty::<Bytes>::new()).expect("a request");
+    // Its window is full, and nothing of it is read.
+    let _unread = within(sender.send_request(get("/stream"))).await.expect("an answer");
+    let mut busy = sender.clone();
+    let busy = tokio::spawn(async move {
+        while let Ok(answer) = busy.send_request(get("/")).await {
+            let _ = answer.into_body().collect().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let _ = within(connection).await;
+    busy.abort();
+}
+
+#[tokio::test]
+async fn an_http_2_client_that_waits_for_its_answer_is_kept() {
+    let server = serve(Teller, quick(), None, PATIENCE).await;
+    let stream = TcpStream::connect(server.address).await.expect("a connection");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let get = |path: &str| Request::get(format!("http://a{path}")).body(Empty::<Bytes>::new()).expect("a request");
+    let _silent = within(sender.send_request(get("/silent"))).await.expect("an answer");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!connection.is_finished());
+    assert!(within(sender.send_request(get("/"))).await.expect("an answer").status().is_success());
 }
 
 #[tokio::test]

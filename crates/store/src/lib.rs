@@ -69,7 +69,7 @@ pub trait Store: Send + Sync {
     async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()>;
 
     /// Settle a reservation as right, and start the session: one transaction with its audit row, and the new hash if
-    /// there is one. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
+    /// there is one. Forgives the account's failures from the same address, and no others. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
     async fn record_login(&self, login: &Login) -> Result<Saved>;
 
     // Users.
@@ -90,7 +90,8 @@ pub trait Store: Send + Sync {
     /// enabled already). Raises the revision.
     async fn set_status(&self, id: UserId, status: keyfob_core::user::Status, by: &Audit) -> Result<Changed>;
 
-    /// Replace the password hash and end the sessions that `change` names; clears the throttle. Raises the revision.
+    /// Replace the password hash and end the sessions that `change` names. Settles the reservation that proved the
+    /// current one; without one an operator acts, and the account's throttle is cleared. Raises the revision.
     async fn set_password(&self, change: &PasswordChange, by: &Audit) -> Result<Changed>;
 
     /// Delete a user with its sessions. The audit rows stay. Raises the revision.

@@ -123,7 +123,7 @@ pub enum Changed {
     Already(Revision),
     /// There is no such user or session.
     NotFound,
-    /// The `auth_version` it was judged on had moved; nothing was written.
+    /// The `auth_version` it was judged on had moved; nothing was written but a failed attempt.
     Stale,
 }
 
@@ -138,6 +138,20 @@ pub struct PasswordChange {
     pub auth_version: Option<u64>,
     /// The session that survives (the one that changed the password); all others end.
     pub keep: Option<SessionId>,
+    /// The reservation that proved the current password; `None` if an operator sets the new one.
+    pub proof: Option<ProvenAttempt>,
+}
+
+/// A reservation whose password was right, to be settled by the change that it allows: as right if that takes place,
+/// else as failed.
+#[derive(Clone, Copy, Debug)]
+pub struct ProvenAttempt {
+    /// The reservation.
+    pub attempt: [u8; 16],
+    /// Its account digest.
+    pub account: [u8; 32],
+    /// Its address digest.
+    pub address: [u8; 32],
 }
 
 /// Who did what, for the audit row that is written in the same transaction as its change.

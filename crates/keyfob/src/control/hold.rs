@@ -67,6 +67,8 @@ impl Hold {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // The file is written: a link that somebody put there must not choose which one.
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)
             .map_err(unusable)?;
         match lock.try_lock() {
@@ -104,4 +106,20 @@ pub(super) fn owned(dir: &Path, holder: Option<u32>) -> Problem {
     let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     Problem::refused(format!("the data directory {} is in use by {who}", dir.display()))
         .hint("stop that keyfob first, or give this one another directory with `--data`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_what_it_points_to_is_untouched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (dir, elsewhere) = (folder.path().join("data"), folder.path().join("elsewhere"));
+        std::fs::create_dir(&dir).expect("made");
+        std::fs::write(&elsewhere, "precious").expect("written");
+        std::os::unix::fs::symlink(&elsewhere, dir.join("lock")).expect("linked");
+        assert!(Hold::take(&dir).is_err());
+        assert_eq!(std::fs::read_to_string(elsewhere).expect("read"), "precious");
+    }
 }

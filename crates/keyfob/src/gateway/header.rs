@@ -43,7 +43,7 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, facts: &Facts<'_>) {
     join_cookies(headers);
 
     set_host(headers, facts);
-    set_forwarded(headers, facts.client, facts.judged_host);
+    set_forwarded(headers, facts);
     identity::set(headers, facts.caller);
     if facts.chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -52,6 +52,14 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, facts: &Facts<'_>) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
+}
+
+/// What of the client's trailers goes on: nothing that could not be a field of its request either, because a server may
+/// merge the two (RFC 9110 §6.5.1).
+pub(super) fn trailers_to_upstream(trailers: &mut HeaderMap) {
+    remove_what_ends_here(trailers);
+    trailers.remove(AUTHORIZATION);
+    identity::strip(trailers);
 }
 
 /// Turn the API's fields into those the client gets: hop-by-hop ones go, `Cache-Control: private` comes where there
@@ -74,17 +82,21 @@ pub(super) fn to_client(headers: &mut HeaderMap) {
 fn strip_request(headers: &mut HeaderMap, keep_authorization: bool) {
     let trailers = headers.get_all(TE).iter().any(|value| lists(value.as_bytes(), "trailers"));
     remove_connection_named(headers);
-    // Nearly every request has none of these, and then nothing is allocated.
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| ends_here(name.as_str())).cloned().collect();
-    for name in doomed {
-        headers.remove(name);
-    }
+    remove_what_ends_here(headers);
     if !keep_authorization {
         headers.remove(AUTHORIZATION);
     }
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+fn remove_what_ends_here(headers: &mut HeaderMap) {
+    // Nearly every request has none of these, and then nothing is allocated.
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| ends_here(name.as_str())).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
     }
 }
 
@@ -128,7 +140,7 @@ fn ends_here(name: &str) -> bool {
         Some(b'x') => {
             (bytes.len() >= X_FORWARDED.len() && same(&bytes[..X_FORWARDED.len()], X_FORWARDED))
                 || same(bytes, "x-real-ip")
-                || METHOD_OVERRIDES.iter().any(|override_name| same(bytes, override_name))
+                || OVERRIDES.iter().any(|override_name| same(bytes, override_name))
         }
         _ => false,
     }
@@ -136,8 +148,9 @@ fn ends_here(name: &str) -> bool {
 
 const X_FORWARDED: &str = "x-forwarded";
 
-// Fields by which some frameworks take another method than the one that was judged.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+// Fields by which some frameworks take another method or another path than the one that was judged.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 fn same(name: &[u8], folded: &str) -> bool {
     name.len() == folded.len()
@@ -170,14 +183,15 @@ fn set_host(headers: &mut HeaderMap, facts: &Facts<'_>) {
     }
 }
 
-fn set_forwarded(headers: &mut HeaderMap, client: &ClientInfo, judged_host: &str) {
+fn set_forwarded(headers: &mut HeaderMap, facts: &Facts<'_>) {
+    let client = facts.client;
     let chain = client.forwarded_for.clone().or_else(|| address_value(client.address));
     if let Some(chain) = chain {
         headers.insert(FORWARDED_FOR, chain);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(client.proto));
-    // HTTP/2 has no `Host` for the caller to pass on; what was judged is what was asked for.
-    let judged = || (!judged_host.is_empty()).then(|| HeaderValue::from_str(judged_host).ok()).flatten();
+    // HTTP/2 names the host in `:authority` and has no field of it; HTTP/1.0 may name none.
+    let judged = || HeaderValue::from_str(facts.judged_host).ok().filter(|host| !host.is_empty());
     if let Some(host) = client.host.clone().or_else(judged) {
         headers.insert(FORWARDED_HOST, host);
     }

@@ -1,4 +1,5 @@
-//! The client's body on its way to the API: streamed, counted, paced. Never buffered.
+//! The client's body on its way to the API: streamed, counted, paced, its trailers as clean as its fields. Never
+//! buffered.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::header;
 use super::pace::{Pace, Stop};
 
 /// Why the client's body failed. The API sees a broken message, the client the problem.
@@ -112,12 +114,15 @@ impl http_body::Body for Upload {
 }
 
 impl Sending {
-    fn count(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Failure> {
+    fn count(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, Failure> {
         self.pace.moved();
         self.progress.frames.fetch_add(1, Ordering::Relaxed);
         if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
             let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
             *left = left.checked_sub(length).ok_or(Failure::TooLarge)?;
+        }
+        if let Some(trailers) = frame.trailers_mut() {
+            header::trailers_to_upstream(trailers);
         }
         Ok(frame)
     }

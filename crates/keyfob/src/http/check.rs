@@ -51,7 +51,8 @@ pub(super) async fn answer<B>(app: &App, dialect: Dialect, request: &Request<B>)
         }
         Err(guard::CannotTell) => {
             app.metrics.decision(DoorName::Check, Outcome::CannotTell);
-            refusal::cannot_tell().map(Body::from)
+            let response = refusal::cannot_tell();
+            if dialect == Dialect::Nginx { without_body(response) } else { response.map(Body::from) }
         }
     }
 }
@@ -87,8 +88,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
 
 /// nginx knows 401 and 403 and turns anything else into 500; a body would cost it its connection to keyfob.
 fn for_nginx(refused: &Refusal, response: Response<bytes::Bytes>) -> Response<Body> {
-    let mut response = response.map(|_| Body::empty());
-    response.headers_mut().remove(http::header::CONTENT_TYPE);
+    let mut response = without_body(response);
     let status = match (&refused.reason, response.status()) {
         (Reason::AmbiguousTarget, _) => StatusCode::FORBIDDEN,
         (_, status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => status,
@@ -96,5 +96,11 @@ fn for_nginx(refused: &Refusal, response: Response<bytes::Bytes>) -> Response<Bo
         _ => StatusCode::FORBIDDEN,
     };
     *response.status_mut() = status;
+    response
+}
+
+fn without_body(response: Response<bytes::Bytes>) -> Response<Body> {
+    let mut response = response.map(|_| Body::empty());
+    response.headers_mut().remove(http::header::CONTENT_TYPE);
     response
 }

@@ -3,8 +3,8 @@
 //! token travels in a header that the page sets itself.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CACHE_CONTROL, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -41,6 +41,7 @@ impl Answer {
         }
         headers.append(VARY, HeaderValue::from_static("Origin"));
         headers.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+        headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
         if let Some(origin) = &self.origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, Retry-After"));
@@ -70,4 +71,25 @@ impl Answer {
 /// Whether a request is a preflight: `OPTIONS` with an origin and a method it asks for.
 pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_behind_cannot_loosen_the_rules() {
+        let rules = ["https://app.example.com".to_owned()];
+        for origin in ["https://app.example.com", "https://evil.example"] {
+            let asked = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]);
+            let mut headers = HeaderMap::from_iter([
+                (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://evil.example")),
+                (ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
+            ]);
+            Answer::of(&asked, &rules).mark(&mut headers);
+            let allowed = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).map(HeaderValue::as_bytes);
+            assert_eq!(allowed, (origin == rules[0]).then_some(origin.as_bytes()));
+            assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS), "{origin}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Reads a small message: JSON (unknown, doubled and missing members refused) or a form. Size-limited, and an error
-//! never repeats what was sent, because what was sent may be a password.
+//! never repeats what was sent, because what was sent may be a password. Time-limited as a whole: a client that dribbles
+//! would otherwise keep its connection for ever, signed in or not.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -9,13 +10,16 @@ use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
 use super::problem::HttpError;
+use crate::config::HttpLimits;
 
-/// The bytes of a body of at most `max` bytes.
-pub(super) async fn bytes(body: Incoming, max: usize) -> Result<Bytes, HttpError> {
-    match Limited::new(body, max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(HttpError::TooLarge(max)),
-        Err(_) => Err(HttpError::BadRequest("broken-body", "the body broke off".to_owned())),
+/// The bytes of a body that is small and comes in time.
+pub(super) async fn bytes(body: Incoming, limits: &HttpLimits) -> Result<Bytes, HttpError> {
+    let max = limits.own_body_bytes;
+    match tokio::time::timeout(limits.body_idle_timeout, Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(HttpError::TooLarge(max)),
+        Ok(Err(_)) => Err(HttpError::BadRequest("broken-body", "the body broke off".to_owned())),
+        Err(_late) => Err(HttpError::TooSlow),
     }
 }
 

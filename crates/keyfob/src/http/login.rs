@@ -39,7 +39,7 @@ struct LoginForm {
 pub(super) async fn login(call: Call) -> Reply {
     let Call { app, parts, body, address } = call;
     let media = form::media(&parts.headers)?;
-    let body = form::bytes(body, app.settings.limits.own_body_bytes).await?;
+    let body = form::bytes(body, &app.settings.limits).await?;
     let form = read(media, &body)?;
     let wanted = form.scope.as_deref().map(Scope::parse).transpose();
     let wanted = wanted.map_err(|problem| HttpError::BadRequest("invalid-scope", problem.to_string()))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyfob_core::password::Password;
 use keyfob_core::policy::Caller;
 use keyfob_core::secret::Secret;
-use keyfob_store::{Audit, PasswordChange};
+use keyfob_store::{Attempt, Audit, PasswordChange, ProvenAttempt};
 use serde::Deserialize;
 
 use super::attempt::{self, Guess};
@@ -26,7 +26,7 @@ pub(super) async fn change(call: Call) -> Reply {
     let caller = call.full_caller().await?;
     let Call { app, parts, body, address } = call;
     let media = form::media(&parts.headers)?;
-    let body = form::bytes(body, app.settings.limits.own_body_bytes).await?;
+    let body = form::bytes(body, &app.settings.limits).await?;
     let form = read(media, &body)?;
     let new = Password::parse(form.new_password.expose())
         .and_then(|new| app.rules.check(&new, &caller.user().user.username).map(|()| new))
@@ -52,16 +52,18 @@ fn read(media: Media, body: &[u8]) -> Result<ChangeForm, HttpError> {
 async fn replace(app: &Arc<App>, caller: &Caller, guess: Guess, new: Password) -> Reply {
     let proven = attempt::prove(app, guess).await?;
     let hash = proven.place.hash(Arc::new(new), clock::random()).await.map_err(|_| HttpError::CannotTell)?;
+    let Attempt { id, account, address, .. } = proven.reservation;
     let change = PasswordChange {
         user: caller.claims().subject,
         password: hash,
         auth_version: Some(proven.account.user.auth_version),
         keep: Some(caller.claims().session),
+        proof: Some(ProvenAttempt { attempt: id, account, address }),
     };
     let actor = caller.claims().subject.to_string();
     let subject = actor.clone();
     let audit = Audit { at: clock::now(), event: "password.changed", actor, subject, detail: String::new() };
-    // Clears the account's throttle, the open reservation included.
+    // Settles the reservation, whatever comes of it.
     let changed = app.store().set_password(&change, &audit).await;
     app.settled.notify_waiters();
     sessions::acknowledge(app, changed).await

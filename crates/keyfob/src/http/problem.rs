@@ -27,6 +27,8 @@ pub(super) enum HttpError {
     BadRequest(&'static str, String),
     /// The body is over the limit, in bytes.
     TooLarge(usize),
+    /// The body did not come in time.
+    TooSlow,
     /// The media type is not one of those taken.
     MediaType,
     /// Well formed, but not acceptable: a stable kind and what to do.
@@ -63,6 +65,7 @@ impl HttpError {
             }
             Self::BadRequest(kind, detail) => problem(400, kind, &detail),
             Self::TooLarge(max) => problem(413, "body-too-large", &format!("the body is over {max} bytes")),
+            Self::TooSlow => problem(408, "body-timeout", "the body did not come in time"),
             Self::MediaType => problem(415, "media-type", "send application/json or application/x-www-form-urlencoded"),
             Self::Unprocessable(kind, detail) => problem(422, kind, &detail),
             Self::TooMany(seconds) => {

@@ -4,5 +4,6 @@
 mod account;
 mod browser;
 mod check;
+mod hostile;
 mod operator;
 mod sign_in;

@@ -6,7 +6,7 @@ use keyfob_core::throttle::Limits;
 use keyfob_core::user::Status;
 
 use super::sample::*;
-use crate::{Attempt, Reservation, Saved};
+use crate::{Attempt, Changed, PasswordChange, ProvenAttempt, Reservation, Saved};
 
 const WINDOW: Duration = Duration::from_mins(15);
 
@@ -62,16 +62,52 @@ pub(crate) async fn a_failure_leaves_the_window_at_its_instant(store: Shared) {
     assert_eq!(verdict(&store, &attempt("alice", START + WINDOW)).await, "reserved");
 }
 
-pub(crate) async fn a_success_clears_the_account(store: Shared) {
+pub(crate) async fn a_success_forgives_the_failures_of_its_own_address(store: Shared) {
+    let user = made(&store, "alice").await;
+    let address = digest("192.0.2.1");
+    for _ in 0..2 {
+        for _ in 0..9 {
+            let typo = Attempt { address, ..attempt("alice", START) };
+            assert_eq!(verdict(&store, &typo).await, "reserved");
+            store.record_failed_attempt(&failure(&typo, START)).await.unwrap();
+        }
+        let right = Attempt { address, ..attempt("alice", START) };
+        assert_eq!(verdict(&store, &right).await, "reserved");
+        assert_eq!(store.record_login(&login(&right, &user)).await.unwrap(), Saved::Saved);
+    }
+}
+
+pub(crate) async fn a_success_forgives_nobody_elses_guesses(store: Shared) {
     let user = made(&store, "alice").await;
     for _ in 0..9 {
         guess(&store, "alice", START).await;
+        signed_in(&store, &user, START).await;
     }
-    signed_in(&store, &user, START).await;
-    for _ in 0..9 {
-        guess(&store, "alice", START).await;
-    }
-    signed_in(&store, &user, START).await;
+    guess(&store, "alice", START).await;
+    assert_eq!(verdict(&store, &attempt("alice", START + seconds(60))).await, "refused", "ten in the window");
+    let limits = Limits { consecutive_failures: 2, ..Limits::default() };
+    let later = Attempt { limits, ..attempt("alice", START + WINDOW) };
+    assert_eq!(verdict(&store, &later).await, "reserved", "but never two in a row");
+}
+
+pub(crate) async fn changing_the_password_settles_the_attempt_that_proved_the_current_one(store: Shared) {
+    let user = made(&store, "alice").await;
+    let limits = Limits { account_failures: 1, ..Limits::default() };
+    let by = audit("user.password", START);
+    let proof = |attempt: &Attempt| {
+        let Attempt { id, account, address, .. } = *attempt;
+        Some(ProvenAttempt { attempt: id, account, address })
+    };
+    let proven = reserved(&store, "alice", START).await;
+    let auth_version = Some(user.auth_version);
+    let change = PasswordChange { proof: proof(&proven), auth_version, ..password_change(&user) };
+    revision_of(store.set_password(&change, &by).await.unwrap());
+    let next = Attempt { limits, ..attempt("alice", START + limits.reservation_life) };
+    assert_eq!(verdict(&store, &next).await, "reserved", "neither pending nor lapsed");
+    // What was judged on an older version is refused, and counts like any other wrong one.
+    let change = PasswordChange { proof: proof(&next), auth_version, ..password_change(&user) };
+    assert_eq!(store.set_password(&change, &by).await.unwrap(), Changed::Stale);
+    assert_eq!(verdict(&store, &Attempt { limits, ..attempt("alice", next.at) }).await, "refused");
 }
 
 pub(crate) async fn pending_attempts_hold_back_the_next_until_one_settles(store: Shared) {

@@ -149,7 +149,7 @@ pub(crate) async fn current(store: &Shared, user: &User) -> User {
 
 pub(crate) fn password_change(user: &User) -> PasswordChange {
     let password = PasswordHash::from_phc(format!("{PHC}new"));
-    PasswordChange { user: user.id, password, auth_version: None, keep: None }
+    PasswordChange { user: user.id, password, auth_version: None, keep: None, proof: None }
 }
 
 /// The revision of a change that must have taken place.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::failure::Outcome;
 use super::writer::Transaction;
 use super::{audit, row, sessions, users};
-use crate::{Attempt, FailedAttempt, Login, Reservation, Saved};
+use crate::{Attempt, FailedAttempt, Login, ProvenAttempt, Reservation, Saved};
 
 /// Rows outside the window that one reservation removes. Each adds one at most, so the table cannot grow.
 const EXPIRED_PER_ATTEMPT: u32 = 16;
@@ -34,6 +34,7 @@ const COUNT_FAILURES: &str = "INSERT INTO throttles (account, consecutive, faile
     ON CONFLICT (account) DO UPDATE SET consecutive = consecutive + excluded.consecutive, \
     failed_at = max(failed_at, excluded.failed_at)";
 const REMOVE: &str = "DELETE FROM attempts WHERE id = ?1";
+const FORGIVE: &str = "DELETE FROM attempts WHERE account = ?1 AND address = ?2 AND failed = 1";
 const CLEAR_FAILURES: &str = "DELETE FROM attempts WHERE account = ?1 AND failed = 1";
 const CLEAR_CONSECUTIVE: &str = "DELETE FROM throttles WHERE account = ?1";
 const EXPIRED: &str = "SELECT id, account, at, failed FROM attempts WHERE at <= ?1 ORDER BY at LIMIT ?2";
@@ -70,12 +71,12 @@ pub(super) fn record_failed(transaction: &Transaction<'_>, failure: &FailedAttem
 pub(super) fn record_login(transaction: &Transaction<'_>, login: &Login) -> Outcome<Saved> {
     let db = transaction.db();
     let user = users::find(db, login.session.user)?;
+    let proof = ProvenAttempt { attempt: login.attempt, account: login.account, address: login.address };
     if user.is_none_or(|user| user.status != Status::Active || user.auth_version != login.auth_version) {
-        settle_as_failed(db, login.attempt, &login.account, login.audit.at)?;
+        settle_proven_as_failed(db, Some(&proof), login.audit.at)?;
         return Ok(Saved::Stale);
     }
-    db.prepare_cached(REMOVE)?.execute([login.attempt])?;
-    clear(db, &login.account)?;
+    settle_as_right(db, &proof)?;
     if let Some(password) = &login.rehash {
         users::rehash(db, login.session.user, password)?;
     }
@@ -84,7 +85,22 @@ pub(super) fn record_login(transaction: &Transaction<'_>, login: &Login) -> Outc
     Ok(Saved::Saved)
 }
 
-/// Forget the failures of an account; reservations in flight stay and count when they fail. Whether there were any.
+/// Settle a reservation as right. It ends the failures in a row, and forgives those of its own address (SP 800-63B-4
+/// §3.2.2): the guesses of others stay in the window, or each sign-in of the user would give them new ones.
+pub(super) fn settle_as_right(db: &Connection, proof: &ProvenAttempt) -> Outcome<()> {
+    db.prepare_cached(REMOVE)?.execute([proof.attempt])?;
+    db.prepare_cached(FORGIVE)?.execute((proof.account, proof.address))?;
+    db.prepare_cached(CLEAR_CONSECUTIVE)?.execute([proof.account])?;
+    Ok(())
+}
+
+/// Settle a reservation, if there is one, as failed although its password was right: what it was judged on is gone.
+pub(super) fn settle_proven_as_failed(db: &Connection, proof: Option<&ProvenAttempt>, at: Timestamp) -> Outcome<()> {
+    proof.map_or(Ok(()), |proof| settle_as_failed(db, proof.attempt, &proof.account, at))
+}
+
+/// An operator lifts the throttle: forget the failures of an account, whoever made them. Reservations in flight stay and
+/// count when they fail. Whether there were any failures.
 pub(super) fn clear(db: &Connection, account: &[u8; 32]) -> Outcome<bool> {
     let failures = db.prepare_cached(CLEAR_FAILURES)?.execute([account])?;
     let consecutive = db.prepare_cached(CLEAR_CONSECUTIVE)?.execute([account])?;

@@ -119,13 +119,20 @@ pub(super) fn set_status(
 
 /// Replace the password hash.
 pub(super) fn set_password(transaction: &mut Transaction<'_>, change: &PasswordChange, by: &Audit) -> Outcome<Changed> {
-    let Some(user) = find(transaction.db(), change.user)? else { return Ok(Changed::NotFound) };
+    let Some(user) = find(transaction.db(), change.user)? else {
+        attempts::settle_proven_as_failed(transaction.db(), change.proof.as_ref(), by.at)?;
+        return Ok(Changed::NotFound);
+    };
     if change.auth_version.is_some_and(|judged| judged != user.auth_version) {
+        attempts::settle_proven_as_failed(transaction.db(), change.proof.as_ref(), by.at)?;
         return Ok(Changed::Stale);
     }
     let values = (user.id.to_bytes(), change.password.expose_phc());
     transaction.db().prepare_cached(SET_PASSWORD)?.execute(values)?;
-    attempts::clear(transaction.db(), &account_of(&user))?;
+    match &change.proof {
+        Some(proof) => attempts::settle_as_right(transaction.db(), proof)?,
+        None => drop(attempts::clear(transaction.db(), &account_of(&user))?),
+    }
     sessions::end_and_publish(transaction, user.id, change.keep, by.at)?;
     publish(transaction, user.id, by)
 }

@@ -69,7 +69,7 @@ pub(super) async fn passwd(desk: &Desk, actor: &str, named: &str, password: &Sec
     let password = hash(desk, password, &user.username).await?;
     let by = audit(actor, "user.password", user.id, detail(&user));
     // Set by an operator: every session ends, so none is kept, and nothing was judged that could be stale.
-    let change = PasswordChange { user: user.id, password, auth_version: None, keep: None };
+    let change = PasswordChange { user: user.id, password, auth_version: None, keep: None, proof: None };
     let changed = desk.store.set_password(&change, &by).await.map_err(unavailable)?;
     let moved = settle(desk, changed).await?.ok_or_else(|| no_such_user(named))?;
     shown(desk, &user, moved).await

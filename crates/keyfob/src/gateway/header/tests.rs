@@ -62,6 +62,8 @@ fn what_only_keyfob_may_say_goes_in_every_spelling() {
         "X-HTTP-Method",
         "X-HTTP-Method-Override",
         "X_Method_Override",
+        "X-Original-URL",
+        "X_Rewrite_URL",
     ] {
         assert_eq!(stripped(&[(name, "x"), ("accept", "*/*")]), map(&[("accept", "*/*")]), "{name}");
     }
@@ -106,39 +108,50 @@ fn cookie_crumbs_become_one_field() {
     assert_eq!(headers, map(&[("cookie", "a=1; b=2")]));
 }
 
-#[test]
-fn the_client_is_named_by_keyfob_alone() {
-    let mut client = ClientInfo {
-        address: Ipv4Addr::new(192, 0, 2, 7).into(),
-        forwarded_for: None,
-        proto: "https",
-        host: Some(HeaderValue::from_static("api.example")),
-    };
-    let mut headers = HeaderMap::new();
-    set_forwarded(&mut headers, &client, "judged.example");
-    let expected =
-        [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "api.example")];
-    assert_eq!(headers, map(&expected));
-    client.forwarded_for = Some(HeaderValue::from_static("198.51.100.1, 192.0.2.7"));
-    client.host = None;
-    set_forwarded(&mut headers, &client, "judged.example");
-    assert_eq!(headers["x-forwarded-for"], "198.51.100.1, 192.0.2.7");
-    assert_eq!(headers["x-forwarded-host"], "judged.example");
-}
-
-#[test]
-fn the_judged_host_is_the_forwarded_host() {
-    let client = ClientInfo { address: Ipv4Addr::LOCALHOST.into(), forwarded_for: None, proto: "http", host: None };
-    let own = HeaderValue::from_static("upstream.internal");
-    let mut facts = Facts {
-        client: &client,
+fn facts(client: &ClientInfo) -> Facts<'_> {
+    Facts {
+        client,
         caller: None,
         forward_authorization: false,
         websocket: false,
         chunked: false,
         host: None,
         judged_host: "api.example",
+    }
+}
+
+#[test]
+fn the_client_is_named_by_keyfob_alone() {
+    let mut client = ClientInfo {
+        address: Ipv4Addr::new(192, 0, 2, 7).into(),
+        forwarded_for: None,
+        proto: "https",
+        host: Some(HeaderValue::from_static("public.example")),
     };
+    let mut headers = HeaderMap::new();
+    set_forwarded(&mut headers, &facts(&client));
+    let expected =
+        [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "public.example")];
+    assert_eq!(headers, map(&expected));
+    client.forwarded_for = Some(HeaderValue::from_static("198.51.100.1, 192.0.2.7"));
+    set_forwarded(&mut headers, &facts(&client));
+    assert_eq!(headers["x-forwarded-for"], "198.51.100.1, 192.0.2.7");
+}
+
+#[test]
+fn a_host_that_came_in_authority_is_told_like_any_other() {
+    // HTTP/2 has no `Host` field to pass on (RFC 9113 §8.3.1).
+    let client = ClientInfo { address: Ipv4Addr::LOCALHOST.into(), forwarded_for: None, proto: "https", host: None };
+    let mut headers = HeaderMap::new();
+    to_upstream(&mut headers, &facts(&client));
+    assert_eq!(headers.get(FORWARDED_HOST), Some(&HeaderValue::from_static("api.example")));
+}
+
+#[test]
+fn the_judged_host_is_the_forwarded_host() {
+    let client = ClientInfo { address: Ipv4Addr::LOCALHOST.into(), forwarded_for: None, proto: "http", host: None };
+    let own = HeaderValue::from_static("upstream.internal");
+    let mut facts = facts(&client);
     let mut headers = map(&[("host", "other.example")]);
     set_host(&mut headers, &facts);
     assert_eq!(headers, map(&[("host", "api.example")]));

@@ -1,5 +1,6 @@
 //! Drives one connection to its end, and ends it when it stands still: while a request head is under way, between
-//! requests, or while its client reads nothing. One timer a connection watches all three, a few beats apart.
+//! requests, or while its client reads nothing, be it of one HTTP/2 stream. One timer a connection watches all of it, a
+//! few beats apart.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -25,6 +26,10 @@ use crate::config::HttpLimits;
 
 /// Beats in the shortest limit: a limit is kept to within an eighth of the shortest one.
 const BEATS: u32 = 8;
+
+/// Write limits that one HTTP/2 stream may stand still while the connection goes on. A slow client takes a piece of an
+/// answer in many steps that only HTTP/2 sees, so this is longer than the limit of the connection.
+const STREAM_PATIENCE: u32 = 4;
 
 /// Longest and shortest beat.
 const BEAT_MAX: Duration = Duration::from_secs(1);
@@ -64,7 +69,7 @@ pub(super) async fn serve<T, A>(
 
 async fn reply<A: Answer>(open: Open<A>, request: Request<Incoming>) -> Result<Response<Answered<A>>, Infallible> {
     let response = {
-        let mut answer = pin!(open.0.answer.answer(&open.0.connection, request));
+        let mut answer = pin!(open.link.answer.answer(&open.link.connection, request));
         std::future::poll_fn(|cx| {
             // The future is not polled again after a panic, so nobody sees what it left half done.
             std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)))
@@ -72,6 +77,7 @@ async fn reply<A: Answer>(open: Open<A>, request: Request<Incoming>) -> Result<R
         })
         .await
     };
+    open.offer(true);
     Ok(response.map(|body| Answered { body, open }))
 }
 
@@ -195,7 +201,8 @@ impl Watch {
         let last = std::mem::replace(&mut self.last, now);
         let stalled = now.write_waits && now.written == last.written;
         self.stalled = if stalled { self.stalled + self.beat } else { Duration::ZERO };
-        if self.stalled >= self.write_timeout {
+        let untaken = self.beat.saturating_mul(now.untaken);
+        if self.stalled >= self.write_timeout || untaken >= self.write_timeout * STREAM_PATIENCE {
             return Verdict::Dead;
         }
         // A head that begins after an idle time has its whole limit.
@@ -272,8 +279,15 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_is_not_read_ends_a_busy_connection() {
+        let mut watch = watch();
+        let glance = |untaken| Glance { open: 2, begun: untaken, written: untaken, untaken, ..Glance::default() };
+        assert_eq!((1..).map(|untaken| watch.judge(glance(untaken))).position(|it| it == Verdict::Dead), Some(47));
+    }
+
+    #[test]
     fn a_client_that_reads_nothing_is_ended() {
-        let glance = Glance { open: 1, begun: 1, written: 7, write_waits: true, heard: false };
+        let glance = Glance { open: 1, begun: 1, written: 7, write_waits: true, ..Glance::default() };
         assert_eq!(beats_until(&mut watch(), glance), (13, Verdict::Dead));
     }
 }

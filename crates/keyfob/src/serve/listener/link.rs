@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
-use super::Connection;
+use super::{Connection, H2_STREAMS_MAX};
 use crate::body::{Body, BodyError};
 
 /// How long the rest of a message is read and thrown away after the answer that closes its connection.
@@ -24,10 +24,20 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes of it that are read at once; each stays on the stack for one call.
 const REST_BYTES: usize = 8 * 1024;
 
+/// Of a stream's place: nobody's; one whose client has been given all there is; else the beat since which the client
+/// has not taken what there is, and two.
+const FREE: u32 = 0;
+const IN_HAND: u32 = 1;
+const SINCE: u32 = 2;
+
 pub(super) struct Link<A> {
     pub(super) answer: Arc<A>,
     pub(super) connection: Connection,
     pub(super) h2: bool,
+    // A place for each HTTP/2 stream, because flow control can stop one while the others go on. A stream beyond them,
+    // whose place an aborted one has not left yet, is not watched. HTTP/1 has one answer at a time and needs none.
+    streams: Box<[AtomicU32]>,
+    beats: AtomicU32,
     // All are hints for timeouts that are read once a beat, so no order between them matters.
     open: AtomicU32,
     begun: AtomicU32,
@@ -50,14 +60,19 @@ pub(super) struct Glance {
     pub(super) write_waits: bool,
     /// Bytes came since the last request ended, so a request head is under way.
     pub(super) heard: bool,
+    /// Beats since some HTTP/2 stream's client last took a piece of an answer that is there.
+    pub(super) untaken: u32,
 }
 
 impl<A> Link<A> {
     pub(super) fn new(answer: Arc<A>, connection: Connection, h2: bool) -> Self {
+        let streams = if h2 { H2_STREAMS_MAX } else { 0 };
         Self {
             answer,
             connection,
             h2,
+            streams: (0..streams).map(|_| AtomicU32::new(FREE)).collect(),
+            beats: AtomicU32::new(0),
             open: AtomicU32::new(0),
             begun: AtomicU32::new(0),
             written: AtomicU32::new(0),
@@ -73,8 +88,11 @@ impl<A> Link<A> {
         self.leaving.store(true, Relaxed);
     }
 
+    /// Look, once a beat.
     pub(super) fn glance(&self) -> Glance {
         let begun = self.begun.load(Relaxed);
+        let beat = self.beats.fetch_add(1, Relaxed).saturating_add(1);
+        let since = self.streams.iter().filter_map(|stream| stream.load(Relaxed).checked_sub(SINCE));
         Glance {
             open: self.open.load(Relaxed),
             begun,
@@ -82,25 +100,41 @@ impl<A> Link<A> {
             write_waits: self.write_waits.load(Relaxed),
             // HTTP/2 has frames between requests, so there only the first one is owed.
             heard: self.heard.load(Relaxed) && (!self.h2 || begun == 0),
+            untaken: since.map(|since| beat.saturating_sub(since)).max().unwrap_or(0),
         }
     }
 }
 
 /// A request that is being answered, until its answer's body is gone.
-pub(super) struct Open<A>(pub(super) Arc<Link<A>>);
+pub(super) struct Open<A> {
+    pub(super) link: Arc<Link<A>>,
+    stream: Option<usize>,
+}
 
 impl<A> Open<A> {
     pub(super) fn begin(link: &Arc<Link<A>>) -> Self {
         link.open.fetch_add(1, Relaxed);
         link.begun.fetch_add(1, Relaxed);
-        Self(Arc::clone(link))
+        let take = |stream: &AtomicU32| stream.compare_exchange(FREE, IN_HAND, Relaxed, Relaxed).is_ok();
+        Self { link: Arc::clone(link), stream: link.streams.iter().position(take) }
+    }
+
+    /// The client is offered something now: `true`; or has all there is.
+    pub(super) fn offer(&self, something: bool) {
+        if let Some(stream) = self.stream.and_then(|at| self.link.streams.get(at)) {
+            let since = self.link.beats.load(Relaxed).saturating_add(SINCE);
+            stream.store(if something { since } else { IN_HAND }, Relaxed);
+        }
     }
 }
 
 impl<A> Drop for Open<A> {
     fn drop(&mut self) {
-        self.0.heard.store(false, Relaxed);
-        self.0.open.fetch_sub(1, Relaxed);
+        if let Some(stream) = self.stream.and_then(|at| self.link.streams.get(at)) {
+            stream.store(FREE, Relaxed);
+        }
+        self.link.heard.store(false, Relaxed);
+        self.link.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -118,7 +152,11 @@ impl<A> http_body::Body for Answered<A> {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let frame = this.body.poll_frame(cx);
+        // hyper asks for the next piece when the client has room for it.
+        this.open.offer(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
