@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::support::clock;
 use crate::support::house::{House, PASSWORD, POLICY, login};
 use crate::support::http::Request;
 use crate::support::recorder::Recorder;
@@ -17,7 +18,7 @@ fn a_body_that_dribbles_in_is_408_and_frees_its_connection() {
     let mut dribble = stream.try_clone().unwrap();
     let head = "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n";
     dribble.write_all(head.as_bytes()).unwrap();
-    let started = Instant::now();
+    let started = clock::now();
     std::thread::spawn(move || {
         // Never idle for the limit, and never done.
         while dribble.write_all(b" ").is_ok() {
@@ -81,11 +82,8 @@ db.commit()
     let done = Command::new("python3").args(["-c", damage]).arg(house.data().join("keyfob.db")).status().unwrap();
     assert!(done.success());
     house.write_policy(&format!("{POLICY}\n# changed\n"));
-    let until = Instant::now() + Duration::from_secs(20);
-    while !house.keyfob().log().contains("the change feed cannot be read") {
-        assert!(Instant::now() < until, "the feed goes on");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let stopped = || house.keyfob().log().contains("the change feed cannot be read").then_some(());
+    assert!(clock::until(Duration::from_secs(20), stopped).is_some(), "the feed goes on");
     let end = house.ask(&Request::new("POST", "/auth/logout").bearer(&token));
     assert_eq!(end.status, 503, "what is not applied is not acknowledged");
     assert_ne!(call(), 200, "and yet no guard goes on believing it");
