@@ -49,11 +49,14 @@ pub async fn follow(app: Arc<App>) {
             // What cannot be read may be a revocation: until it can, nothing is judged on what was remembered before.
             app.verifier.facts.forget_all();
             tracing::error!(%error, "the change feed cannot be read");
+            if doorbell.has_changed().is_err() {
+                // The store has stopped for good, and the process is about to.
+                return;
+            }
             tokio::time::sleep(PATIENCE / 10).await;
             continue;
         }
         if let Ok(Err(_)) = tokio::time::timeout(PATIENCE, doorbell.changed()).await {
-            // The store has stopped for good, and the process is about to.
             return;
         }
     }

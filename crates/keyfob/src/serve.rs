@@ -47,6 +47,7 @@ pub struct Running {
     app: Arc<App>,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
+    feed: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     tls: Option<Arc<tls::Reloadable>>,
     control: control::Listening,
@@ -82,11 +83,9 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         tokio::spawn(listener::run(listener, door, tls, limits, front, stopped.clone(), app.settings.drain))
     };
     let listeners = vec![run(public, Door::Public, tls.clone()), run(internal, Door::Internal, None)];
-    let background = vec![
-        tokio::spawn(feed::follow(Arc::clone(&app))),
-        tokio::spawn(reload::sweep(Arc::clone(&app))),
-        tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
-    ];
+    let feed = tokio::spawn(feed::follow(Arc::clone(&app)));
+    let background =
+        vec![tokio::spawn(reload::sweep(Arc::clone(&app))), tokio::spawn(reload::watch(Arc::clone(&app), tls.clone()))];
     let control = control::listen(&hold, desk::of(&app))?;
     Ok(Running {
         public: public_address,
@@ -95,6 +94,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         app,
         stop,
         listeners,
+        feed,
         background,
         tls,
         control,
@@ -110,7 +110,7 @@ impl Running {
             let _ = listener.await;
         }
         self.control.stop().await;
-        for task in self.background {
+        for task in self.background.into_iter().chain([self.feed]) {
             task.abort();
         }
     }
@@ -129,18 +129,16 @@ pub async fn run(settings: Settings) -> Result<(), ServeProblem> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let running = start(settings).await?;
+    let mut running = start(settings).await?;
     problem::announce(&running).await;
-    let mut failed = running.app.store().doorbell();
-    let store_failed = async move { while failed.changed().await.is_ok() {} };
-    tokio::pin!(store_failed);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => running.reload().await,
-            // A store that could not make a commit durable has stopped for good (guarantee G5): so does the process.
-            () = &mut store_failed => {
+            // It follows the store for as long as there is one. A store that could not make a commit durable has
+            // stopped for good (guarantee G5), and nothing may be judged on facts that nobody keeps true: so stop.
+            _ = &mut running.feed => {
                 running.stop().await;
                 return Err(ServeProblem::StoreStopped);
             }
