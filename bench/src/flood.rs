@@ -135,7 +135,7 @@ impl Seen {
             self.missed
         );
         // One hashing thread: the server has one core.
-        let most = idle + HASH_MIB * 1.2;
+        let most = (idle + HASH_MIB) * 1.2;
         vec![
             Figure::ratio(
                 &format!("p99 of checks at {}/s in a login flood, beside quiet", number(checks.rate)),

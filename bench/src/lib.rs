@@ -14,6 +14,7 @@ pub mod memory;
 pub mod place;
 pub mod process;
 pub mod statistics;
+pub mod steps;
 pub mod wire;
 pub mod wrk;
 

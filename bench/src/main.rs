@@ -7,9 +7,9 @@ use std::process::{Command, ExitCode};
 
 use bench::figure::{self, Figure};
 use bench::place::{self, LOAD, sibling};
-use bench::{Outcome, doors, flood, login, memory};
+use bench::{Outcome, doors, flood, login, memory, steps};
 
-const SECTIONS: &[&str] = &["doors", "login", "flood", "memory", "inprocess"];
+const SECTIONS: &[&str] = &["doors", "login", "flood", "memory", "inprocess", "instructions"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +37,7 @@ fn run(arguments: &[String]) -> Outcome<bool> {
             "doors" => doors::run(folder.path(), rounds),
             "login" => login::run(folder.path()),
             "flood" => flood::run(folder.path(), rounds),
+            "instructions" => steps::figures(folder.path()),
             "memory" => memory::run(folder.path()),
             _ => in_process(folder.path()).map(|rows| {
                 extra += &rows;

@@ -18,7 +18,8 @@ usage: cargo xtask TASK
   test                    install what the tests need, then format, lint, and run every test
   prepare                 only install what the tests need
   demo                    build in release mode and show the whole flow
-  bench [SECTION]...      build in release mode and measure: doors login flood memory inprocess
+  bench [SECTION]...      build in release mode and measure; the sections are doors, login,
+                          flood, memory, inprocess, instructions (with valgrind)
         [--rounds N]      how often the interleaved rows are repeated (3)
   campaign NAME|all       run a long campaign whole; resumes where it was stopped
            [--cycles N]   another length than the full one

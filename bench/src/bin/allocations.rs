@@ -4,8 +4,9 @@
 use std::alloc::System;
 use std::path::Path;
 
+use bench::Outcome;
+use bench::decision::{self, Warm};
 use bench::figure::{Figure, Target};
-use bench::{Outcome, decision};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -13,9 +14,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> Outcome {
     let data = std::env::args().nth(2).ok_or("allocations count DATA")?;
-    let mut warm = decision::one_warm(Path::new(&data))?;
+    let warm = Warm::new(Path::new(&data))?;
     let region = Region::new(ALLOCATOR);
-    warm()?;
+    decision::decide(&warm.verifier, &warm.headers)?;
     let count = u32::try_from(region.change().allocations)?;
     let figure = Figure::absolute("allocations of a warm decision", f64::from(count), "each", Target::None)
         .with("method, host and target of the request");
