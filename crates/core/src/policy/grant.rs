@@ -46,11 +46,4 @@ impl Policy {
             user,
         }
     }
-
-    /// The scopes of a token asked for as `wanted` at sign-in: what is granted, narrowed.
-    /// `None` if something was asked for that is not granted.
-    #[must_use]
-    pub fn narrow(&self, grant: &Grant, wanted: &Scope) -> Option<Scope> {
-        wanted.is_subset_of(&grant.scope).then(|| wanted.clone())
-    }
 }

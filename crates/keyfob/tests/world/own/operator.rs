@@ -93,3 +93,26 @@ fn a_term_signal_stops_it_cleanly_and_the_data_can_be_opened_again() {
     assert!(status.success(), "{status}");
     Keyfob::serve(&data, &[], &[]).kill();
 }
+
+#[test]
+fn the_access_log_names_a_request_as_the_api_knows_it_and_holds_no_secret() {
+    let api = Recorder::start();
+    let house = House::with(
+        &api.origin(),
+        POLICY,
+        &[("KEYFOB_LOG_LEVEL", "trace,keyfob::access=debug"), ("KEYFOB_LOG_FORMAT", "json")],
+    );
+    house.user("ada", &["caller"]);
+    let token = house.token("ada");
+    let request = Request::new("GET", "/things?key=canary-in-the-query").bearer(&token);
+    assert_eq!(house.ask(&request.header("Cookie", "canary-in-a-cookie").header("X-Request-Id", "forged")).status, 200);
+    let id = api.take()[0].header("x-request-id").unwrap().to_owned();
+    assert_ne!(id, "forged", "only a trusted proxy names requests");
+    let line = || house.keyfob().log().lines().find(|line| line.contains(&id)).map(str::to_owned);
+    let line = clock::until(SOON, line).expect("the request is in the log");
+    assert!(line.contains(r#""path":"/things""#) && line.contains(r#""status":200"#), "{line}");
+    let log = house.keyfob().log();
+    for secret in [token.as_str(), "seven violet", "canary", token.rsplit('.').next().unwrap()] {
+        assert!(!log.contains(secret), "the log tells a secret");
+    }
+}
