@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keyfob_core::password::{Cost, HashError, Hasher, Password, PasswordHash, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// How far below the request threads the hashing threads run (nice value, 0 to 19).
-const NICE: i32 = 10;
+/// How far below the request threads the hashing threads run: the lowest nice value. At 10 the p99 of checks in a sign-in
+/// flood was 1.6 times the quiet one, at 19 it was 1.1, and as many sign-ins got through.
+const NICE: i32 = 19;
 
 /// The pool.
 pub struct HashingPool {
