@@ -98,12 +98,3 @@ fn a_user_is_named_to_the_api_in_text_that_no_header_can_be_broken_with() {
     assert_eq!(user.grant.text.as_ref(), b"reports:read reports:write");
     assert_eq!((user.grant.scope.clone(), user.grant.policy_version), (scope("reports:read reports:write"), 7));
 }
-
-#[test]
-fn a_sign_in_may_narrow_its_scope_and_never_widen_it() {
-    let policy = policy();
-    let grant = alice(&policy, &["editor"]).grant;
-    assert_eq!(policy.narrow(&grant, &scope("reports:read")), Some(scope("reports:read")));
-    assert_eq!(policy.narrow(&grant, &scope("")), Some(scope("")));
-    assert_eq!(policy.narrow(&grant, &scope("reports:read users:admin")), None);
-}
