@@ -124,10 +124,9 @@ async fn endpoint(call: Call, rest: &str, allow: &'static str) -> Reply {
         "/sessions" if read => sessions::list(call).await,
         "/sessions" if call.parts.method == Method::DELETE => sessions::end_all(call).await,
         "/jwks.json" if read => Ok(problem::json(http::StatusCode::OK, call.app.keys.load().jwks.clone())),
-        _ if call.parts.method == Method::DELETE => {
-            let id = rest.trim_start_matches("/sessions/").to_owned();
-            sessions::end_one(call, &id).await
-        }
-        _ => Err(HttpError::MethodNotAllowed(allow)),
+        _ => match rest.strip_prefix("/sessions/") {
+            Some(id) if call.parts.method == Method::DELETE => sessions::end_one(call, id).await,
+            _ => Err(HttpError::MethodNotAllowed(allow)),
+        },
     }
 }

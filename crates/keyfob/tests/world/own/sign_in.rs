@@ -73,8 +73,15 @@ fn a_message_that_cannot_be_read_gets_a_problem_document_and_says_what_to_do() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert!(!answer.text().contains("xxx"), "nothing that was sent comes back");
     }
-    let answer = house.ask(&Request::new("GET", "/auth/login"));
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, OPTIONS")));
+    for (method, path, allow) in [
+        ("GET", "/auth/login", "POST, OPTIONS"),
+        ("DELETE", "/auth/login", "POST, OPTIONS"),
+        ("DELETE", "/auth/me", "GET, HEAD, OPTIONS"),
+        ("GET", "/auth/sessions/any", "DELETE, OPTIONS"),
+    ] {
+        let answer = house.ask(&Request::new(method, path));
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");
+    }
     assert_eq!(house.ask(&Request::new("GET", "/auth/nothing")).status, 404);
 }
 
