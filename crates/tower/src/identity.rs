@@ -1,6 +1,6 @@
 //! The `X-Auth-*` request headers that name the caller to the API behind: removed in every spelling, then always set.
 //! Servers that pass headers on as variables (CGI, WSGI, PHP) fold punctuation, so `X_Auth.User` would arrive as
-//! `X-Auth-User`. Also removes the headers that make frameworks run another method than the one that was judged.
+//! `X-Auth-User`. Also removes the headers that make frameworks take another method or path than the one that was judged.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,11 +14,18 @@ pub const NAMES: [HeaderName; 4] = [
     HeaderName::from_static("x-auth-scope"),
 ];
 
-const IDENTITY: [&str; 4] = ["x-auth-user", "x-auth-subject", "x-auth-roles", "x-auth-scope"];
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+// Some frameworks obey these instead of the request line, which was judged.
+const OVERRIDES: [HeaderName; 5] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
 
-/// Remove every header whose name, with `-`, `_`, `.` and all other punctuation folded, is an identity name, whoever
-/// sent it.
+/// Remove every header whose name, with `-`, `_`, `.` and all other punctuation folded, is an identity name or overrides
+/// the method or path (`X-HTTP-Method`, `X-HTTP-Method-Override`, `X-Method-Override`, `X-Original-URL`, `X-Rewrite-URL`),
+/// whoever sent it.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -32,13 +39,12 @@ const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", 
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn strip(headers: &mut HeaderMap) {
-    remove(headers, &IDENTITY);
-}
-
-/// Remove `X-HTTP-Method`, `X-HTTP-Method-Override` and `X-Method-Override` in every spelling: a framework that obeys
-/// them would run a method that was never judged.
-pub fn strip_method_overrides(headers: &mut HeaderMap) {
-    remove(headers, &METHOD_OVERRIDES);
+    let forged = |name: &&HeaderName| NAMES.iter().chain(&OVERRIDES).any(|reserved| folds_to(name, reserved));
+    // Empty for nearly every request, and an empty list costs no allocation.
+    let found: Vec<HeaderName> = headers.keys().filter(forged).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
 }
 
 /// Set all four, empty where there is no value.
@@ -63,17 +69,9 @@ fn value(bytes: &Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes.clone()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn remove(headers: &mut HeaderMap, names: &[&str]) {
-    let forged = |name: &&HeaderName| names.iter().any(|reserved| folds_to(name.as_str(), reserved));
-    // Empty for nearly every request, and an empty list costs no allocation.
-    let found: Vec<HeaderName> = headers.keys().filter(forged).cloned().collect();
-    for name in found {
-        headers.remove(name);
-    }
-}
-
 /// Whether `name` is `reserved` once its punctuation is folded to `-`. Header names are lower case already.
-fn folds_to(name: &str, reserved: &str) -> bool {
+fn folds_to(name: &HeaderName, reserved: &HeaderName) -> bool {
+    let (name, reserved) = (name.as_str(), reserved.as_str());
     let folded = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     name.len() == reserved.len() && name.bytes().map(folded).eq(reserved.bytes())
 }
@@ -111,10 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn method_overrides_are_removed_in_every_spelling() {
-        for name in ["X-HTTP-Method-Override", "x_http_method", "X.Method-Override"] {
+    fn overrides_of_method_and_path_are_removed_in_every_spelling() {
+        for name in ["X-HTTP-Method-Override", "x_http_method", "X.Method-Override", "X-Original-URL", "x_rewrite.url"]
+        {
             let mut headers = with(name);
-            strip_method_overrides(&mut headers);
+            strip(&mut headers);
             assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"], "{name}");
         }
     }
@@ -136,7 +135,8 @@ mod tests {
             upper in any::<bool>(),
         ) {
             let mut marks = marks.into_iter();
-            let spelled = IDENTITY[at].bytes().map(|byte| match byte {
+            let name = &NAMES[at];
+            let spelled = name.as_str().bytes().map(|byte| match byte {
                 b'-' => marks.next().unwrap(),
                 letter if upper => letter.to_ascii_uppercase(),
                 letter => letter,

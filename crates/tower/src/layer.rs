@@ -173,7 +173,6 @@ fn ask(parts: &Parts, uri: &Uri) -> Option<Ask> {
 /// Make the request that of the caller, and of nobody else.
 fn admit(parts: &mut Parts, permit: &Permit) {
     identity::strip(&mut parts.headers);
-    identity::strip_method_overrides(&mut parts.headers);
     identity::set(&mut parts.headers, permit.caller());
     if !permit.options().forward_authorization {
         parts.headers.remove(AUTHORIZATION);

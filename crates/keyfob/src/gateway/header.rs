@@ -39,7 +39,6 @@ pub(super) struct Facts<'a> {
 /// Turn the client's fields into those the API gets.
 pub(super) fn to_upstream(headers: &mut HeaderMap, facts: &Facts<'_>) {
     strip_request(headers, facts.forward_authorization);
-    identity::strip(headers);
     join_cookies(headers);
 
     set_host(headers, facts);
@@ -59,7 +58,6 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, facts: &Facts<'_>) {
 pub(super) fn trailers_to_upstream(trailers: &mut HeaderMap) {
     remove_what_ends_here(trailers);
     trailers.remove(AUTHORIZATION);
-    identity::strip(trailers);
 }
 
 /// Turn the API's fields into those the client gets: hop-by-hop ones go, `Cache-Control: private` comes where there
@@ -78,7 +76,7 @@ pub(super) fn to_client(headers: &mut HeaderMap) {
     }
 }
 
-/// Remove what ends at this hop and what only keyfob may say.
+/// Take off the client's fields all that the API does not get.
 fn strip_request(headers: &mut HeaderMap, keep_authorization: bool) {
     let trailers = headers.get_all(TE).iter().any(|value| lists(value.as_bytes(), "trailers"));
     remove_connection_named(headers);
@@ -92,7 +90,9 @@ fn strip_request(headers: &mut HeaderMap, keep_authorization: bool) {
     }
 }
 
+/// Remove what ends at this hop and what only keyfob may say, except what depends on the route.
 fn remove_what_ends_here(headers: &mut HeaderMap) {
+    identity::strip(headers);
     // Nearly every request has none of these, and then nothing is allocated.
     let doomed: Vec<HeaderName> = headers.keys().filter(|name| ends_here(name.as_str())).cloned().collect();
     for name in doomed {
@@ -140,17 +140,12 @@ fn ends_here(name: &str) -> bool {
         Some(b'x') => {
             (bytes.len() >= X_FORWARDED.len() && same(&bytes[..X_FORWARDED.len()], X_FORWARDED))
                 || same(bytes, "x-real-ip")
-                || OVERRIDES.iter().any(|override_name| same(bytes, override_name))
         }
         _ => false,
     }
 }
 
 const X_FORWARDED: &str = "x-forwarded";
-
-// Fields by which some frameworks take another method or another path than the one that was judged.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 fn same(name: &[u8], folded: &str) -> bool {
     name.len() == folded.len()
