@@ -37,7 +37,8 @@ pub(super) fn compile(text: &str, version: u64) -> Result<Policy, PolicyProblem>
         drafts.add(&source, block)?;
     }
     let (routes, tree) = drafts.finish(&source)?;
-    Ok(Policy { version, unmatched, roles, routes, tree, plain: Arc::default() })
+    let cross_origin = routes.iter().any(|route| route.cors.is_some());
+    Ok(Policy { version, unmatched, roles, routes, tree, cross_origin, plain: Arc::default() })
 }
 
 /// The text being compiled, able to tell lines.

@@ -40,6 +40,8 @@ pub struct Policy {
     pub(super) roles: BTreeMap<RoleName, Scope>,
     pub(super) routes: Vec<Route>,
     pub(super) tree: Tree,
+    // Whether any route has cross-origin rules: most policies have none, and then no request looks for them.
+    pub(super) cross_origin: bool,
     // What a request that no route decides is given when the default lets it through.
     pub(super) plain: Arc<RouteOptions>,
 }
@@ -99,6 +101,7 @@ impl Policy {
             roles: BTreeMap::new(),
             routes: Vec::new(),
             tree: Tree::empty(),
+            cross_origin: false,
             plain: Arc::default(),
         }
     }
@@ -138,6 +141,9 @@ impl Policy {
     /// preflight asks.
     #[must_use]
     pub fn cors(&self, path: &str) -> Option<&Cors> {
+        if !self.cross_origin {
+            return None;
+        }
         let (index, _parameters) = self.tree.find(path)?;
         self.routes.get(index)?.cors.as_deref()
     }
