@@ -1,4 +1,4 @@
-//! The one place that reads a clock or asks for randomness. Everything else takes `now` and random bytes as arguments.
+//! The one place that reads a clock or asks for randomness, and that writes an instant for people. Everything else takes `now` and random bytes as arguments.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,12 @@ use keyfob_core::time::Timestamp;
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// An instant as RFC 3339 text, whole seconds, UTC; as plain seconds beyond the years that has.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.seconds()).map_or_else(|_| format!("{}s", at.seconds()), |at| at.to_string())
 }
 
 /// A monotonic instant, for measuring how long something took.

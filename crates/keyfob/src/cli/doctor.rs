@@ -7,6 +7,7 @@ mod store;
 
 use std::fmt::Write as _;
 
+use keyfob_core::time::Timestamp;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -86,7 +87,7 @@ const EARLIEST: i64 = 1_767_225_600;
 const LATEST: i64 = 4_102_444_800;
 
 fn clock_sanity(seconds: i64) -> Finding {
-    let shown = jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_string());
+    let shown = clock::rfc3339(Timestamp::from_seconds(seconds));
     if (EARLIEST..LATEST).contains(&seconds) {
         Finding::ok("clock", shown)
     } else {

@@ -2,9 +2,10 @@
 
 use keyfob_core::session::SessionListing;
 use keyfob_core::signing_key::Algorithm;
-use keyfob_core::time::Timestamp;
 use keyfob_core::user::{RoleName, Status, User};
 use serde::{Deserialize, Serialize};
+
+use crate::clock::rfc3339;
 
 /// What was done or found.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,9 +180,4 @@ impl Problem {
         self.hint = Some(hint.into());
         self
     }
-}
-
-/// An instant as RFC 3339 text, whole seconds, UTC.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.seconds()).map_or_else(|_| format!("{}s", at.seconds()), |at| at.to_string())
 }

@@ -95,6 +95,11 @@ pub(super) fn form<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[Opt
     Ok(found)
 }
 
+/// A parameter that must be there.
+pub(super) fn required(value: Option<String>, name: &str) -> Result<String, HttpError> {
+    value.ok_or_else(|| HttpError::Unprocessable("wrong-members", format!("the parameter {name} is missing")))
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;

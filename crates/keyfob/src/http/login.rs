@@ -58,11 +58,10 @@ fn read(media: Media, body: &Bytes) -> Result<LoginForm, HttpError> {
     if media == Media::Json {
         return form::json(body);
     }
-    let missing = |name: &str| HttpError::Unprocessable("wrong-members", format!("the parameter {name} is missing"));
     let [username, password, scope] = form::form(body, ["username", "password", "scope"])?;
     Ok(LoginForm {
-        username: username.ok_or_else(|| missing("username"))?,
-        password: Secret::new(password.ok_or_else(|| missing("password"))?),
+        username: form::required(username, "username")?,
+        password: Secret::new(form::required(password, "password")?),
         scope: scope.filter(|scope| !scope.is_empty()),
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyfob_core::password::Password;
 use keyfob_core::policy::Caller;
 use keyfob_core::secret::Secret;
-use keyfob_store::{Attempt, Audit, PasswordChange, ProvenAttempt};
+use keyfob_store::{Attempt, PasswordChange, ProvenAttempt};
 use serde::Deserialize;
 
 use super::attempt::{self, Guess};
@@ -41,11 +41,10 @@ fn read(media: Media, body: &[u8]) -> Result<ChangeForm, HttpError> {
     if media == Media::Json {
         return form::json(body);
     }
-    let missing = |name: &str| HttpError::Unprocessable("wrong-members", format!("the parameter {name} is missing"));
     let [current, new] = form::form(body, ["current_password", "new_password"])?;
     Ok(ChangeForm {
-        current_password: Secret::new(current.ok_or_else(|| missing("current_password"))?),
-        new_password: Secret::new(new.ok_or_else(|| missing("new_password"))?),
+        current_password: Secret::new(form::required(current, "current_password")?),
+        new_password: Secret::new(form::required(new, "new_password")?),
     })
 }
 
@@ -60,9 +59,7 @@ async fn replace(app: &Arc<App>, caller: &Caller, guess: Guess, new: Password) -
         keep: Some(caller.claims().session),
         proof: Some(ProvenAttempt { attempt: id, account, address }),
     };
-    let actor = caller.claims().subject.to_string();
-    let subject = actor.clone();
-    let audit = Audit { at: clock::now(), event: "password.changed", actor, subject, detail: String::new() };
+    let audit = sessions::audit(caller, "password.changed", caller.claims().subject.to_string());
     // Settles the reservation, whatever comes of it.
     let changed = app.store().set_password(&change, &audit).await;
     app.settled.notify_waiters();

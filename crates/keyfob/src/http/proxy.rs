@@ -85,11 +85,11 @@ async fn forward(
     let Some(gateway) = &app.gateway else {
         return problem(404, "no-upstream", "this keyfob has no API behind it: start it with --upstream");
     };
-    let Ok(client) = client_info(app, connection, request.headers()) else {
+    let proxied = client::is_trusted(connection.peer.ip().to_canonical(), &app.settings.trusted_proxies);
+    let Ok(client) = client_info(app, connection, request.headers(), proxied) else {
         let detail = "X-Forwarded-For cannot be read".to_owned();
         return HttpError::BadRequest("bad-forwarded-for", detail).into_response();
     };
-    let proxied = client::is_trusted(connection.peer.ip().to_canonical(), &app.settings.trusted_proxies);
     let kept = request.headers().get(request_id::HEADER).filter(|id| proxied && request_id::can_be_kept(id));
     if kept.is_none() {
         request.headers_mut().insert(request_id::HEADER, id.header());
@@ -101,11 +101,14 @@ async fn forward(
 }
 
 /// What the API is told of the client: rebuilt from what is trusted, never passed on.
-fn client_info(app: &App, connection: &Connection, headers: &HeaderMap) -> Result<ClientInfo, client::Unreadable> {
-    let trusted = &app.settings.trusted_proxies;
-    let address = client::address(connection, headers, trusted)?;
+fn client_info(
+    app: &App,
+    connection: &Connection,
+    headers: &HeaderMap,
+    proxied: bool,
+) -> Result<ClientInfo, client::Unreadable> {
+    let address = client::address(connection, headers, &app.settings.trusted_proxies)?;
     let peer = connection.peer.ip().to_canonical();
-    let proxied = client::is_trusted(peer, trusted);
     let told = |name: &str| headers.get(name).filter(|_| proxied);
     let forwarded_for = if address == peer { None } else { HeaderValue::try_from(format!("{address}, {peer}")).ok() };
     let proto = match told("x-forwarded-proto").map(HeaderValue::as_bytes) {

@@ -3,16 +3,14 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use jiff::Timestamp as Iso;
 use keyfob_core::id::SessionId;
 use keyfob_core::policy::Caller;
-use keyfob_core::time::Timestamp;
 use keyfob_store::{Audit, Changed, StoreError};
 use serde_json::{Value, json};
 
 use super::{Call, HttpError, Reply, problem};
 use crate::app::App;
-use crate::clock;
+use crate::clock::{self, rfc3339};
 
 pub(super) async fn me(call: Call) -> Reply {
     let caller = call.caller().await?;
@@ -24,7 +22,7 @@ pub(super) async fn me(call: Call) -> Reply {
         "scope": String::from_utf8_lossy(caller.scope()),
         "client_id": &*caller.claims().client_id,
         "session_id": caller.claims().session.to_string(),
-        "expires_at": iso(caller.claims().expires_at),
+        "expires_at": rfc3339(caller.claims().expires_at),
     });
     Ok(problem::json(StatusCode::OK, Bytes::from(document.to_string())))
 }
@@ -43,8 +41,8 @@ pub(super) async fn list(call: Call) -> Reply {
         .map(|listing| {
             json!({
                 "id": listing.session.id.to_string(),
-                "created_at": iso(listing.session.created_at),
-                "expires_at": iso(listing.session.expires_at),
+                "created_at": rfc3339(listing.session.created_at),
+                "expires_at": rfc3339(listing.session.expires_at),
                 "client_name": listing.client_name,
                 "address": listing.address,
                 "current": listing.session.id == caller.claims().session,
@@ -106,12 +104,7 @@ pub(super) async fn acknowledge(app: &App, changed: Result<Changed, StoreError>)
     }
 }
 
-fn audit(caller: &Caller, event: &'static str, subject: String) -> Audit {
+pub(super) fn audit(caller: &Caller, event: &'static str, subject: String) -> Audit {
     let actor = caller.claims().subject.to_string();
     Audit { at: clock::now(), event, actor, subject, detail: String::new() }
-}
-
-/// RFC 3339, whole seconds.
-fn iso(at: Timestamp) -> String {
-    Iso::from_second(at.seconds()).map(|at| at.to_string()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use keyfob_core::policy::Policy;
 use keyfob_store::StoreError;
 
 use super::unavailable;
-use crate::control::outcome::rfc3339;
+use crate::clock::rfc3339;
 use crate::control::{Desk, Examination, KeyView, Outcome, PolicyView, Problem};
 
 pub(super) async fn signing_keys(desk: &Desk) -> Result<Outcome, Problem> {
