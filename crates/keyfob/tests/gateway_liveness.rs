@@ -40,11 +40,7 @@ async fn a_stream_of_a_dead_session_is_cut_within_two_seconds() {
         read_until(&mut stream, "tick").await;
     }
     alive.0.store(false, Ordering::SeqCst);
-    let mut rest = Vec::new();
-    tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut rest))
-        .await
-        .expect("cut in time")
-        .expect("read");
+    let rest = cut(&mut stream).await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "the cut looks like an end");
 }
 
@@ -67,11 +63,7 @@ async fn a_silent_stream_of_a_dead_session_is_cut_too() {
     stream.write_all(GET).await.expect("sent");
     read_until(&mut stream, "1\r\na\r\n").await;
     alive.0.store(false, Ordering::SeqCst);
-    let mut rest = Vec::new();
-    tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut rest))
-        .await
-        .expect("cut in time")
-        .expect("read");
+    cut(&mut stream).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(*ended.lock().expect("a flag"), "the connection to the API stayed open");
 }
@@ -86,4 +78,14 @@ async fn an_upload_of_a_dead_session_is_cut() {
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(3), stream.read_to_string(&mut answer)).await.expect("cut").expect("text");
     assert_problem(&answer, 401, "invalid-token");
+}
+
+/// What still comes until the connection is cut, which must be soon: within L = 2 s.
+async fn cut(stream: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut rest))
+        .await
+        .expect("cut in time")
+        .expect("read");
+    rest
 }

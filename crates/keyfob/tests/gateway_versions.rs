@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_support::api;
-use gateway_support::{front, front_with, gate, pem, serve, talk, upstream, within};
+use gateway_support::{front, front_with, gate, http_2, pem, serve, talk, upstream, within};
 use http::Request;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use keyfob::config::HttpLimits;
 use keyfob::serve::tls::Reloadable;
-use tokio::net::TcpStream;
 
 fn get(path: &str, fields: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: api.example\r\n{fields}connection: close\r\n\r\n").into_bytes()
@@ -23,10 +21,7 @@ fn get(path: &str, fields: &str) -> Vec<u8> {
 async fn http_2_clients_are_served_over_http_11() {
     let api = api::start().await;
     let front = front(api.address).await;
-    let io = TokioIo::new(TcpStream::connect(front.address).await.expect("a connection"));
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
-    tokio::spawn(connection);
+    let (mut sender, _driver) = http_2(front.address).await;
     let mut request =
         Request::post("http://api.example/echo?x").body(Full::new(Bytes::from("two"))).expect("a request");
     request.headers_mut().append("cookie", "a=1".parse().expect("a value"));
@@ -45,10 +40,7 @@ async fn http_2_clients_are_served_over_http_11() {
 async fn each_stream_of_http_2_is_judged_by_itself() {
     let api = api::start().await;
     let front = front(api.address).await;
-    let io = TokioIo::new(TcpStream::connect(front.address).await.expect("a connection"));
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
-    tokio::spawn(connection);
+    let (mut sender, _driver) = http_2(front.address).await;
     let mut ask = async |path: &str| {
         let request = Request::get(format!("http://a{path}")).body(Empty::<Bytes>::new()).expect("a request");
         within(sender.send_request(request)).await.expect("an answer").status().as_u16()

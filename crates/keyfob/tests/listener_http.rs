@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_support::{PATIENCE, pem, read_until, serve, talk, within};
+use gateway_support::{PATIENCE, http_2, pem, read_until, serve, talk, within};
 use http::{Request, Response, Version};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -139,10 +139,7 @@ async fn a_client_that_reads_nothing_is_let_go() {
 #[tokio::test]
 async fn an_http_2_client_that_reads_one_answer_and_not_the_other_is_let_go() {
     let server = serve(Teller, quick(), None, PATIENCE).await;
-    let stream = TcpStream::connect(server.address).await.expect("a connection");
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
-    let connection = tokio::spawn(connection);
+    let (mut sender, connection) = http_2(server.address).await;
     let get = |path: &str| Request::get(format!("http://a{path}")).body(Empty::<Bytes>::new()).expect("a request");
     // Its window is full, and nothing of it is read.
     let _unread = within(sender.send_request(get("/stream"))).await.expect("an answer");
@@ -160,10 +157,7 @@ async fn an_http_2_client_that_reads_one_answer_and_not_the_other_is_let_go() {
 #[tokio::test]
 async fn an_http_2_client_that_waits_for_its_answer_is_kept() {
     let server = serve(Teller, quick(), None, PATIENCE).await;
-    let stream = TcpStream::connect(server.address).await.expect("a connection");
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
-    let connection = tokio::spawn(connection);
+    let (mut sender, connection) = http_2(server.address).await;
     let get = |path: &str| Request::get(format!("http://a{path}")).body(Empty::<Bytes>::new()).expect("a request");
     let _silent = within(sender.send_request(get("/silent"))).await.expect("an answer");
     tokio::time::sleep(Duration::from_secs(3)).await;

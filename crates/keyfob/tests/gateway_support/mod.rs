@@ -12,9 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use keyfob::body::Body;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use keyfob::body::{Body, BodyError};
 use keyfob::config::{HttpLimits, Upstream};
 use keyfob::gateway::{ClientInfo, Gateway, StillAllowed, framing};
 use keyfob::serve::listener::{self, Answer, Connection, Door};
@@ -24,6 +27,7 @@ use keyfob_core::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Long enough for anything on loopback, short enough to fail a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,6 +61,16 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// An HTTP/2 connection without TLS (RFC 9113 §3.3), and its driver.
+pub(crate) async fn http_2<B>(address: SocketAddr) -> (http2::SendRequest<B>, JoinHandle<hyper::Result<()>>)
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
+{
+    let io = TokioIo::new(TcpStream::connect(address).await.expect("a connection"));
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.expect("an HTTP/2 handshake");
+    (sender, tokio::spawn(connection))
 }
 
 pub(crate) async fn serve<A: Answer>(
