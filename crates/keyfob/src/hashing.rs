@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keyfob_core::password::{Cost, HashError, Hasher, Password, PasswordHash, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// How far below the request threads the hashing threads run: the lowest nice value. At 10 the p99 of checks in a sign-in
-/// flood was 1.6 times the quiet one, at 19 it was 1.1, and as many sign-ins got through.
+/// How far below the request threads the hashing threads run: the lowest nice value. It bounds their share of a core, not
+/// how long one of their turns holds it up (docs/performance.md, the flood).
 const NICE: i32 = 19;
 
 /// The pool.
