@@ -9,7 +9,7 @@ use keyfob_core::signing_key::Algorithm;
 use crate::Outcome;
 use crate::figure::{Figure, Target, number};
 use crate::house::{self, House, PASSWORD};
-use crate::load::{Heard, Load};
+use crate::load::{self, Heard, Load};
 use crate::process::Server;
 use crate::statistics::{median, quantile};
 use crate::{wire, wrk};
@@ -64,18 +64,15 @@ pub fn run(folder: &Path, rounds: usize) -> Outcome<Vec<Figure>> {
         length: LENGTH,
         connections: 256,
         pipelined: false,
-        nap: Duration::from_millis(1),
+        nap: Duration::from_millis(20),
     };
     let mut seen = Seen::default();
     for _ in 0..rounds {
-        seen.quiet.push(p99(&checks.run()?)?);
-        let (checked, signed) = std::thread::scope(|scope| {
-            let flood = scope.spawn(|| logins.run());
-            let checked = checks.run();
-            (checked, flood.join().unwrap_or_else(|_| Err("the flood stopped".into())))
-        });
-        seen.flood.push(p99(&checked?)?);
-        seen.count(&signed?);
+        let [quiet] = load::run([&checks])?;
+        seen.quiet.push(p99(&quiet)?);
+        let [checked, signed] = load::run([&checks, &logins])?;
+        seen.flood.push(p99(&checked)?);
+        seen.count(&signed);
     }
     Ok(seen.figures(&checks, &logins, idle, server.resident_mib()?, server.peak_mib()?))
 }

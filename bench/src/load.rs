@@ -29,7 +29,7 @@ pub struct Load<'a> {
     pub connections: usize,
     /// Whether a connection may carry a request before the last one was answered.
     pub pipelined: bool,
-    /// Between two looks at the clock; zero spins.
+    /// Between two looks for answers; zero looks always.
     pub nap: Duration,
 }
 
@@ -57,42 +57,76 @@ struct Pipe {
     heard: Vec<u8>,
 }
 
-impl Load<'_> {
-    /// Do it.
-    ///
-    /// # Errors
-    /// If a connection breaks.
-    pub fn run(&self) -> Outcome<Heard> {
-        let mut pipes = (0..self.connections).map(|_| Pipe::open(self.address)).collect::<Outcome<Vec<Pipe>>>()?;
-        let mut heard = Heard::default();
-        let start = clock::instant();
-        let gap = Duration::from_secs_f64(1.0 / self.rate);
-        let (mut due, mut turn) = (start, 0);
-        loop {
-            let now = clock::instant();
-            while due <= now && due < start + self.length {
-                match self.free(&pipes, turn) {
-                    Some(pipe) => pipes[pipe].send(&self.requests[turn % self.requests.len()], due)?,
-                    None => heard.missed += 1,
-                }
-                turn += 1;
-                due += gap;
-            }
-            let mut waiting = 0;
-            for pipe in &mut pipes {
-                pipe.hear(&mut heard)?;
-                waiting += pipe.due.len();
-            }
-            if now >= start + self.length && (waiting == 0 || now >= start + self.length + LATE_MAX) {
-                heard.missed += waiting;
-                return Ok(heard);
-            }
-            if !self.nap.is_zero() {
-                std::thread::sleep(self.nap);
-            }
+/// One load under way.
+struct Run<'a> {
+    load: &'a Load<'a>,
+    pipes: Vec<Pipe>,
+    heard: Heard,
+    due: Instant,
+    turn: usize,
+    looked: Instant,
+}
+
+/// Do several loads at once, on one thread: two would wait for one another's turns of the scheduler, and the server
+/// would be charged with it.
+///
+/// # Errors
+/// If a connection breaks.
+pub fn run<const N: usize>(loads: [&Load<'_>; N]) -> Outcome<[Heard; N]> {
+    let mut runs = Vec::with_capacity(N);
+    for load in loads {
+        let pipes = (0..load.connections).map(|_| Pipe::open(load.address)).collect::<Outcome<Vec<Pipe>>>()?;
+        let now = clock::instant();
+        runs.push(Run { load, pipes, heard: Heard::default(), due: now, turn: 0, looked: now });
+    }
+    let start = clock::instant();
+    for run in &mut runs {
+        run.due = start;
+    }
+    let mut going = true;
+    while going {
+        going = false;
+        for run in &mut runs {
+            going |= run.step(start)?;
         }
     }
+    runs.into_iter().map(|run| run.heard).collect::<Vec<_>>().try_into().map_err(|_| "a load is missing".into())
+}
 
+impl Run<'_> {
+    /// Send what is due, hear what has come; whether there is more to do.
+    fn step(&mut self, start: Instant) -> Outcome<bool> {
+        let now = clock::instant();
+        let end = start + self.load.length;
+        let gap = Duration::from_secs_f64(1.0 / self.load.rate);
+        while self.due <= now && self.due < end {
+            match self.load.free(&self.pipes, self.turn) {
+                Some(pipe) => {
+                    self.pipes[pipe].send(&self.load.requests[self.turn % self.load.requests.len()], self.due)?;
+                }
+                None => self.heard.missed += 1,
+            }
+            self.turn += 1;
+            self.due += gap;
+        }
+        if now < self.looked + self.load.nap {
+            return Ok(true);
+        }
+        self.looked = now;
+        let mut waiting = 0;
+        for pipe in &mut self.pipes {
+            pipe.hear(&mut self.heard)?;
+            waiting += pipe.due.len();
+        }
+        if now >= end + LATE_MAX {
+            self.heard.missed += waiting;
+            return Ok(false);
+        }
+        Ok(now < end || waiting > 0)
+    }
+}
+
+impl Load<'_> {
     fn free(&self, pipes: &[Pipe], turn: usize) -> Option<usize> {
         let first = turn % pipes.len();
         if self.pipelined {

@@ -10,6 +10,7 @@ pub mod access_token;
 pub mod bearer;
 pub mod change;
 pub mod id;
+pub mod opaque;
 pub mod password;
 pub mod policy;
 pub mod refusal;

@@ -1,25 +1,42 @@
-//! The hashing pool: a fixed number of threads at low priority, each with its own reused Argon2id memory, behind a
-//! bounded queue. Hashing never runs on a thread that answers requests, so a flood of sign-ins cannot slow a check.
+//! The hashing pool: a fixed number of threads, each with its own reused Argon2id memory, behind a bounded queue. Hashing
+//! never runs on a thread that answers requests, and gives way to them at once: the threads are in the idle scheduling
+//! class (sched(7)). Where other work leaves that class no time at all, a relief thread hashes what has waited.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use keyfob_core::password::{Cost, HashError, Hasher, Password, PasswordHash, Verdict};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// How far below the request threads the hashing threads run: the lowest nice value. It bounds their share of a core, not
-/// how long one of their turns holds it up (docs/performance.md, the flood).
-const NICE: i32 = 19;
+/// How far below the request threads the relief thread runs, and the others where the idle class is not to be had.
+const NICE: i32 = 10;
+/// How long the idle threads may finish nothing before the relief thread takes over what waits.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pool.
 pub struct HashingPool {
     places: Arc<Semaphore>,
-    jobs: Sender<Job>,
-    hashed: Arc<AtomicU64>,
+    lanes: Lanes,
+    relieved: Arc<AtomicU64>,
 }
 
-type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
+/// A job does nothing if its answer is no longer waited for, else counts one hash.
+type Job = Box<dyn FnOnce(&mut Hasher, &AtomicU64) + Send>;
+
+/// Where jobs are handed in.
+#[derive(Clone)]
+struct Lanes {
+    idle: Sender<Job>,
+    relief: Sender<Job>,
+    /// Hashes that the idle threads finished.
+    finished: Arc<AtomicU64>,
+    patience: Duration,
+}
 
 /// The hash could not be computed: a damaged stored hash, or the pool is gone. "Could not tell".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,21 +50,25 @@ impl HashingPool {
     pub fn start(cost: Cost, threads: usize, queue: usize) -> std::io::Result<Self> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads };
-        let (jobs, waiting) = channel::<Job>();
+        let (finished, relieved) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (idle, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
-        let hashed = Arc::new(AtomicU64::new(0));
         for _ in 0..threads {
-            let (waiting, hashed) = (Arc::clone(&waiting), Arc::clone(&hashed));
-            std::thread::Builder::new().name("hash".to_owned()).spawn(move || work(cost, &waiting, &hashed))?;
+            let (waiting, finished) = (Arc::clone(&waiting), Arc::clone(&finished));
+            std::thread::Builder::new().name("hash".to_owned()).spawn(move || work(cost, &waiting, &finished))?;
         }
-        Ok(Self { places: Arc::new(Semaphore::new(threads + queue)), jobs, hashed })
+        let (relief, late) = channel();
+        let counter = Arc::clone(&relieved);
+        std::thread::Builder::new().name("hash-relief".to_owned()).spawn(move || relieve(cost, &late, &counter))?;
+        let lanes = Lanes { idle, relief, finished, patience: PATIENCE };
+        Ok(Self { places: Arc::new(Semaphore::new(threads + queue)), lanes, relieved })
     }
 
     /// A place in the pool, or `None` when it is full: the caller answers 429.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place { jobs: self.jobs.clone(), _permit: permit })
+        Some(Place { lanes: self.lanes.clone(), _permit: permit })
     }
 
     /// How many places are free.
@@ -59,13 +80,13 @@ impl HashingPool {
     /// How many hashes were computed.
     #[must_use]
     pub fn hashed(&self) -> u64 {
-        self.hashed.load(Ordering::Relaxed)
+        self.lanes.finished.load(Ordering::Relaxed) + self.relieved.load(Ordering::Relaxed)
     }
 }
 
 /// A place in the pool, held until dropped: several hashes of one sign-in use one place.
 pub struct Place {
-    jobs: Sender<Job>,
+    lanes: Lanes,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -75,7 +96,7 @@ impl Place {
     /// # Errors
     /// [`CannotHash`].
     pub async fn verify(&self, password: Arc<Password>, stored: PasswordHash) -> Result<Verdict, CannotHash> {
-        self.run(move |hasher| hasher.verify(&password, &stored)).await
+        self.run(Arc::new(move |hasher: &mut Hasher| hasher.verify(&password, &stored))).await
     }
 
     /// Hash a new password.
@@ -83,34 +104,100 @@ impl Place {
     /// # Errors
     /// [`CannotHash`].
     pub async fn hash(&self, password: Arc<Password>, salt: [u8; 16]) -> Result<PasswordHash, CannotHash> {
-        self.run(move |hasher| hasher.hash(&password, &salt)).await
+        self.run(Arc::new(move |hasher: &mut Hasher| hasher.hash(&password, &salt))).await
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&mut Hasher) -> Result<T, HashError> + Send + 'static,
-    ) -> Result<T, CannotHash> {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |hasher| {
-            let _ = reply.send(job(hasher));
-        });
-        self.jobs.send(job).map_err(|_| CannotHash)?;
-        answer.await.map_err(|_| CannotHash)?.map_err(|HashError| CannotHash)
+    async fn run<T: Send + 'static>(&self, hash: Arc<Hash<T>>) -> Result<T, CannotHash> {
+        let (reply, mut answer) = oneshot::channel();
+        // Whoever hashes first takes the reply; the other finds none and does nothing. It is held by jobs alone, so that
+        // one that panics drops it and is heard of.
+        let reply = Arc::new(Mutex::new(Some(reply)));
+        let again = Arc::downgrade(&reply);
+        self.lanes.idle.send(job(&hash, reply)).map_err(|_| CannotHash)?;
+        let answered = tokio::select! {
+            answered = &mut answer => answered,
+            () = self.lanes.stuck() => {
+                if let Some(reply) = again.upgrade() {
+                    self.lanes.relief.send(job(&hash, reply)).map_err(|_| CannotHash)?;
+                }
+                answer.await
+            }
+        };
+        answered.map_err(|_| CannotHash)?.map_err(|HashError| CannotHash)
     }
 }
 
-fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>, hashed: &AtomicU64) {
-    // Linux gives each thread its own nice value, so only the hashing threads step back.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
-    let mut hasher = Hasher::new(cost);
-    loop {
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        // A panic in one job (a bug in the library) must not take the thread with it.
-        hashed.fetch_add(1, Ordering::Relaxed);
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut hasher)));
-        if ran.is_err() {
-            hasher = Hasher::new(cost);
+impl Lanes {
+    /// Returns once the idle threads have finished nothing for [`PATIENCE`]. A long queue that moves is not stuck.
+    async fn stuck(&self) {
+        let mut before = self.finished.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(self.patience).await;
+            let now = self.finished.load(Ordering::Relaxed);
+            if now == before {
+                return;
+            }
+            before = now;
         }
     }
 }
+
+type Hash<T> = dyn Fn(&mut Hasher) -> Result<T, HashError> + Send + Sync;
+type ReplyOnce<T> = Arc<Mutex<Option<oneshot::Sender<Result<T, HashError>>>>>;
+
+fn job<T: Send + 'static>(hash: &Arc<Hash<T>>, reply: ReplyOnce<T>) -> Job {
+    let hash = Arc::clone(hash);
+    Box::new(move |hasher, hashed| {
+        if !lock(&reply).as_ref().is_some_and(|reply| !reply.is_closed()) {
+            return;
+        }
+        let result = hash(hasher);
+        hashed.fetch_add(1, Ordering::Relaxed);
+        if let Some(reply) = lock(&reply).take() {
+            let _ = reply.send(result);
+        }
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>, hashed: &AtomicU64) {
+    step_back();
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+        tracing::warn!(?error, "hashing cannot run in the idle scheduling class; it runs at nice {NICE}");
+    }
+    let mut hasher = Hasher::new(cost);
+    loop {
+        let job = lock(waiting).recv();
+        let Ok(job) = job else { return };
+        hasher = run(job, hasher, cost, hashed);
+    }
+}
+
+/// The relief thread takes its memory at its first job, for it has one only when the machine is overloaded.
+fn relieve(cost: Cost, late: &Receiver<Job>, relieved: &AtomicU64) {
+    step_back();
+    let mut hasher = None;
+    while let Ok(job) = late.recv() {
+        hasher = Some(run(job, hasher.unwrap_or_else(|| Hasher::new(cost)), cost, relieved));
+    }
+}
+
+/// Linux gives each thread its own nice value, so only the calling thread steps back.
+fn step_back() {
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+/// A panic in one job (a bug in the library) must not take the thread with it.
+fn run(job: Job, mut hasher: Hasher, cost: Cost, hashed: &AtomicU64) -> Hasher {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut hasher, hashed))) {
+        Ok(()) => hasher,
+        Err(_) => Hasher::new(cost),
+    }
+}
+
+#[cfg(test)]
+mod tests;

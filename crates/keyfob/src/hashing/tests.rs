@@ -1,0 +1,45 @@
+//! What the pool does when its threads get no time, and when a hash panics.
+
+use std::sync::mpsc::channel;
+
+use super::*;
+
+fn pool(patience: Duration) -> HashingPool {
+    let mut pool =
+        HashingPool::start(Cost { memory_kib: 8, passes: 1, lanes: 1 }, 1, 8).expect("threads can be started");
+    pool.lanes.patience = patience;
+    pool
+}
+
+fn password() -> Arc<Password> {
+    Arc::new(Password::parse("correct horse battery").expect("long enough"))
+}
+
+#[tokio::test]
+async fn a_hash_that_its_thread_has_no_time_for_is_taken_over() {
+    let pool = pool(Duration::from_millis(20));
+    let (release, held) = channel::<()>();
+    pool.lanes
+        .idle
+        .send(Box::new(move |_, _| {
+            let _ = held.recv();
+        }))
+        .expect("the pool runs");
+    let place = pool.place().expect("a place");
+    let stored = place.hash(password(), [7; 16]).await.expect("the relief thread hashes");
+    assert!(place.verify(password(), stored).await.expect("and compares").matches);
+    assert_eq!(pool.hashed(), 2, "each hash is computed once");
+    drop(release);
+    // The thread that comes back finds two jobs whose answers nobody waits for, then this one.
+    place.hash(password(), [8; 16]).await.expect("its own thread, or the relief");
+    assert_eq!(pool.hashed(), 3, "what was taken over is not hashed again");
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_own_hash_and_no_other() {
+    let pool = pool(PATIENCE);
+    let place = pool.place().expect("a place");
+    let hash: Arc<Hash<()>> = Arc::new(|_| panic!("a bug in the library"));
+    assert_eq!(place.run(hash).await, Err(CannotHash));
+    place.hash(password(), [7; 16]).await.expect("the thread goes on");
+}
