@@ -148,7 +148,7 @@ type ReplyOnce<T> = Arc<Mutex<Option<oneshot::Sender<Result<T, HashError>>>>>;
 fn job<T: Send + 'static>(hash: &Arc<Hash<T>>, reply: ReplyOnce<T>) -> Job {
     let hash = Arc::clone(hash);
     Box::new(move |hasher, hashed| {
-        if !lock(&reply).as_ref().is_some_and(|reply| !reply.is_closed()) {
+        if lock(&reply).as_ref().is_none_or(oneshot::Sender::is_closed) {
             return;
         }
         let result = hash(hasher);
