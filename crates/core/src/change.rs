@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{SessionId, UserId};
+use crate::id::{ClientId, KeyId, SessionId, UserId};
 
 /// Gap-free counter in the store: every change to a fact a cache may hold raises it by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub enum Fact {
     User(UserId),
     /// A session: it ended.
     Session(SessionId),
+    /// An API key: it was revoked, or its user is gone.
+    Key(KeyId),
+    /// A client: secret, scopes, status, or existence.
+    Client(ClientId),
     /// The policy in force.
     Policy,
     /// The set of signing keys.

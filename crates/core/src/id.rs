@@ -61,6 +61,14 @@ uuid_id! {
     SessionId
 }
 uuid_id! {
+    /// Names one API key of one user: what lists, logs and the audit call it by. No secret.
+    KeyId
+}
+uuid_id! {
+    /// Names a registered client for ever (RFC 6749 §2.2 `client_id`).
+    ClientId
+}
+uuid_id! {
     /// Names one access token (RFC 7519 §4.1.7 `jti`). The only part of a token that may appear in a log.
     TokenId
 }

@@ -89,7 +89,7 @@ async fn apply(app: &App, fact: Fact) -> Result<()> {
             app.verifier.keys.store(Arc::new(keys.accepted()));
             app.keys.store(Arc::new(keys));
         }
-        Fact::User(_) | Fact::Session(_) => {}
+        Fact::User(_) | Fact::Session(_) | Fact::Key(_) | Fact::Client(_) => {}
     }
     // After the swap: a fill that began before it is refused by the cache, one that begins now sees the new value.
     app.verifier.facts.forget(fact);

@@ -193,6 +193,8 @@ impl FactCache {
         match fact {
             Fact::User(id) => self.users.forget(&id),
             Fact::Session(id) => self.sessions.forget(&id),
+            // Neither is remembered here.
+            Fact::Key(_) | Fact::Client(_) => {}
             // What a user's roles grant was computed under the old policy.
             Fact::Policy => self.users.forget_all(),
             Fact::SigningKeys => self.forget_tokens(),

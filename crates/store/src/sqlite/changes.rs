@@ -2,7 +2,7 @@
 //! next revision missing knows that it fell behind.
 
 use keyfob_core::change::{Change, Fact, Revision};
-use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::id::{ClientId, KeyId, SessionId, UserId};
 use keyfob_core::time::Timestamp;
 use rusqlite::Connection;
 
@@ -17,6 +17,8 @@ pub(super) fn append(db: &Connection, revision: Revision, fact: Fact, at: Timest
     let (kind, id) = match fact {
         Fact::User(id) => ("user", Some(id.to_bytes())),
         Fact::Session(id) => ("session", Some(id.to_bytes())),
+        Fact::Key(id) => ("key", Some(id.to_bytes())),
+        Fact::Client(id) => ("client", Some(id.to_bytes())),
         Fact::Policy => ("policy", None),
         Fact::SigningKeys => ("signing-keys", None),
     };
@@ -34,6 +36,8 @@ pub(super) fn since(db: &Connection, applied: Revision) -> Outcome<Vec<Change>> 
         let fact = match (kind.as_str(), row.get::<_, Option<[u8; 16]>>(2)?) {
             ("user", Some(id)) => Fact::User(UserId::from_bytes(id)),
             ("session", Some(id)) => Fact::Session(SessionId::from_bytes(id)),
+            ("key", Some(id)) => Fact::Key(KeyId::from_bytes(id)),
+            ("client", Some(id)) => Fact::Client(ClientId::from_bytes(id)),
             ("policy", None) => Fact::Policy,
             ("signing-keys", None) => Fact::SigningKeys,
             _ => return Err(corrupt(format!("{kind:?} is no kind of change"))),
@@ -41,4 +45,30 @@ pub(super) fn since(db: &Connection, applied: Revision) -> Outcome<Vec<Change>> 
         changes.push(Change { revision: Revision(row::unsigned(row.get(0)?)?), fact });
     }
     Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::migrate;
+    use super::*;
+
+    #[test]
+    fn every_kind_of_fact_is_read_as_it_was_written() {
+        let db = Connection::open_in_memory().unwrap();
+        migrate(&db).unwrap();
+        let facts = [
+            Fact::User(UserId::from_bytes([1; 16])),
+            Fact::Session(SessionId::from_bytes([2; 16])),
+            Fact::Key(KeyId::from_bytes([3; 16])),
+            Fact::Client(ClientId::from_bytes([4; 16])),
+            Fact::Policy,
+            Fact::SigningKeys,
+        ];
+        let expected: Vec<_> =
+            (1..).zip(facts).map(|(number, fact)| Change { revision: Revision(number), fact }).collect();
+        for change in &expected {
+            append(&db, change.revision, change.fact, Timestamp::from_seconds(1)).unwrap();
+        }
+        assert_eq!(since(&db, Revision(0)).unwrap(), expected);
+    }
 }
