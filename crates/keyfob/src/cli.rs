@@ -1,6 +1,7 @@
 //! The command line (DESIGN §9). Data goes to standard output, everything else to standard error; exit code 0 is done,
 //! 1 refused or failed, 2 wrong usage. A password is never an argument.
 
+mod backup;
 mod demo;
 mod doctor;
 mod failure;
@@ -70,6 +71,8 @@ enum Command {
     /// Export or import the root key, which is kept outside the database
     #[command(subcommand)]
     RootKey(root_key::RootKey),
+    /// Write a verified copy of the database to a new file, with or without a running server
+    Backup(backup::Backup),
     /// Check the installation and say what to do about what is wrong
     Doctor,
     /// Print a completion script for a shell
@@ -111,6 +114,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => block_on(command.run(common)),
         Command::SigningKey(command) => block_on(command.run(common)),
         Command::RootKey(command) => command.run(common),
+        Command::Backup(command) => block_on(command.run(common)),
         Command::Doctor => block_on(doctor::run(common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -23,6 +23,8 @@ pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};
 pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};
-pub use outcome::{Examination, KeyView, Outcome, PolicyView, Problem, SessionView, TokenView, UserView};
+pub use outcome::{
+    BackupView, Examination, KeyView, Outcome, PolicyView, Problem, SessionView, TableView, TokenView, UserView,
+};
 pub use reach::{carry_out, offline_desk};
 pub use store::{OpenStore, RootKeyFile, open_held, open_store, root_key_file};

@@ -15,4 +15,23 @@ pub enum StoreError {
     /// A newer keyfob made this database, or a migration was altered after it ran.
     #[error("the database schema is not one this version knows: {0}")]
     Schema(String),
+    /// A backup could not be written, or is none that can be restored.
+    #[error("{0}")]
+    Backup(String),
+    /// The database is older than what was last acknowledged on it: an older file was put in its place.
+    #[error(
+        "the database is at revision {found}, but {mark} was acknowledged on it: an older copy was put in its place"
+    )]
+    RolledBack {
+        /// The database's revision.
+        found: u64,
+        /// The high-water mark.
+        mark: u64,
+    },
+    /// The database is of another incarnation than the one that was last used with this root key.
+    #[error("the database is not the one that was last used with this root key: another was put in its place")]
+    OtherLife,
+    /// The high-water mark cannot be read or kept.
+    #[error("cannot use the high-water mark {0}")]
+    HighWater(String),
 }

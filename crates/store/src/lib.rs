@@ -138,6 +138,13 @@ pub trait Store: Send + Sync {
     /// Verify the database file: `Ok(())` or [`StoreError::Corrupt`].
     async fn check(&self) -> Result<()>;
 
+    /// Copy everything but the root key into a new file, verify it, and record that, while the store goes on being used.
+    /// It contains whatever was acknowledged before the call. [`StoreError::Backup`] if the file exists or cannot be written.
+    async fn backup(&self, file: &Path, by: &Audit) -> Result<Backup>;
+
+    /// When this life began, and when it was last backed up.
+    async fn life(&self) -> Result<Life>;
+
     /// Row counts for `doctor` and metrics.
     async fn counts(&self) -> Result<Counts>;
 }

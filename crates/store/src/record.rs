@@ -216,6 +216,26 @@ pub struct Counts {
     pub audit: u64,
 }
 
+/// A backup that was made and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// The newest revision in it.
+    pub revision: Revision,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The rows of each table, the same in the backup as in the store at that instant; in order of name.
+    pub tables: Vec<(String, u64)>,
+}
+
+/// The life of a store, for `doctor`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// When this incarnation began by a restore; `None` if it is the first.
+    pub restored_at: Option<Timestamp>,
+    /// When the last backup was made, if one was.
+    pub backed_up_at: Option<Timestamp>,
+}
+
 /// The roles of a user as one text for stores: space separated.
 pub(crate) fn roles_text(roles: &[RoleName]) -> String {
     roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(" ")

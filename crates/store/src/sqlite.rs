@@ -3,6 +3,7 @@
 
 mod attempts;
 mod audit;
+mod backup;
 mod changes;
 mod connection;
 mod failure;
@@ -37,8 +38,8 @@ use self::failure::Outcome;
 use self::writer::Writer;
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Changed, Counts, FailedAttempt, Login, Made, NewUser, PasswordChange, Reservation,
-    Result, Saved, Store, StoreError, StoredKey, StoredPolicy,
+    Attempt, Audit, AuditRow, Backup, Changed, Counts, FailedAttempt, Life, Login, Made, NewUser, PasswordChange,
+    Reservation, Result, Saved, Store, StoreError, StoredKey, StoredPolicy,
 };
 
 const COUNTS: &str =
@@ -240,18 +241,22 @@ impl Store for Sqlite {
     async fn check(&self) -> Result<()> {
         self.writer.check_open()?;
         let db = self.readers.open()?;
-        let (reply, answer) = oneshot::channel();
-        // Reads the whole file: seconds for a large one, so not on a thread that has requests to answer.
-        std::thread::Builder::new()
-            .name("keyfob-check".to_owned())
-            .spawn(move || {
-                let result = check(&db);
-                // Closed before the answer: the last connection to close must be the one that can empty the log.
-                drop(db);
-                reply.send(result.map_err(StoreError::from))
-            })
-            .map_err(|cause| StoreError::Unavailable(format!("cannot start a thread: {cause}")))?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the check was broken off".to_owned())))
+        aside("keyfob-check", move || check(&db)).await
+    }
+
+    async fn backup(&self, file: &Path, by: &Audit) -> Result<Backup> {
+        self.writer.check_open()?;
+        let db = self.readers.open()?;
+        let mut tag = [0; 8];
+        self.rng.fill(&mut tag).map_err(|_| StoreError::Unavailable("there is no randomness".to_owned()))?;
+        let (file, by) = (file.to_owned(), by.clone());
+        let made = aside("keyfob-backup", move || backup::make(&db, &file, tag)).await?;
+        self.writer.write(move |transaction| backup::record(transaction, &by)).await?;
+        Ok(made)
+    }
+
+    async fn life(&self) -> Result<Life> {
+        self.read(|db| Ok(Life { restored_at: meta::restored_at(db)?, backed_up_at: backup::last(db)? }))
     }
 
     async fn counts(&self) -> Result<Counts> {
@@ -265,6 +270,17 @@ impl Store for Sqlite {
             })
         })
     }
+}
+
+/// Long work on a thread of its own: it reads the whole file, seconds for a large one, and others have requests to answer.
+/// The work owns its connection and closes it before the answer: the last to close must be the one that empties the log.
+async fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Result<T> {
+    let (reply, answer) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || reply.send(work().map_err(StoreError::from)))
+        .map_err(|cause| StoreError::Unavailable(format!("cannot start a thread: {cause}")))?;
+    answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable(format!("{name} was broken off"))))
 }
 
 fn check(db: &Connection) -> Outcome<()> {

@@ -35,6 +35,7 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::SigningKeyList => installation::signing_keys(desk).await,
         Intention::Policy => installation::policy(desk).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
+        Intention::Backup { file } => installation::backup(desk, actor, &file).await,
         Intention::Examine => installation::examine(desk).await,
     }
 }

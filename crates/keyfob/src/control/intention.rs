@@ -1,5 +1,7 @@
 //! What a command wants done, as one value that can cross the control socket.
 
+use std::path::PathBuf;
+
 use keyfob_core::secret::Secret;
 use keyfob_core::user::{RoleName, Status};
 use serde::{Deserialize, Serialize, Serializer};
@@ -78,6 +80,11 @@ pub enum Intention {
         /// The token.
         #[serde(serialize_with = "cross")]
         token: Secret,
+    },
+    /// Write a verified copy of the database.
+    Backup {
+        /// Where to: an absolute path, because the owner may have another working directory.
+        file: PathBuf,
     },
     /// Check the database, for `doctor`.
     Examine,

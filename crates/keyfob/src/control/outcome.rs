@@ -1,5 +1,7 @@
 //! What came of an intention. These values are also what `--json` prints, so their names are for ever.
 
+use std::path::PathBuf;
+
 use keyfob_core::session::SessionListing;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::user::{RoleName, Status, User};
@@ -34,6 +36,8 @@ pub enum Outcome {
     Policy(Option<PolicyView>),
     /// What a token is worth.
     Token(Box<TokenView>),
+    /// A backup was made and verified.
+    Backup(BackupView),
     /// The state of the database.
     Examination(Examination),
 }
@@ -132,6 +136,30 @@ pub struct TokenView {
     pub user: Option<UserView>,
 }
 
+/// A backup. What it holds, never the root key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupView {
+    /// The file.
+    pub file: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// The newest revision in it.
+    pub revision: u64,
+    /// The life of the store it was made of.
+    pub incarnation: String,
+    /// The rows of each table, equal in the backup and in the store at that instant.
+    pub tables: Vec<TableView>,
+}
+
+/// How many rows a table has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableView {
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+}
+
 /// The state of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Examination {
@@ -145,6 +173,12 @@ pub struct Examination {
     pub audit: u64,
     /// The newest revision.
     pub revision: u64,
+    /// Which life of the store this is: 32 hexadecimal digits, in every token as `inc`.
+    pub incarnation: String,
+    /// When that life began by a restore (RFC 3339); nothing if it is the first.
+    pub restored_at: Option<String>,
+    /// When the last backup was made (RFC 3339).
+    pub backed_up_at: Option<String>,
     /// The number of the policy in force.
     pub policy: Option<u64>,
     /// What is wrong with the policy in force, if anything.

@@ -110,6 +110,13 @@ fn explain(path: &Path, error: &StoreError) -> Problem {
         }
         StoreError::Corrupt(_) => format!("move {} away and restore it from a backup", path.display()),
         StoreError::Schema(_) => "use the keyfob version that wrote it, or a newer one".to_owned(),
+        StoreError::RolledBack { .. } | StoreError::OtherLife => {
+            "to go on with this database, end all sessions and make \
+             what was issued before worthless: `keyfob restore --accept-rollback`; or put the right one back"
+                .to_owned()
+        }
+        StoreError::HighWater(_) => "keyfob must be able to write beside the root key".to_owned(),
+        StoreError::Backup(_) => "see docs/backup.md".to_owned(),
         StoreError::Unavailable(_) => "check that the disk has room and that this user can write there".to_owned(),
     };
     Problem::refused(format!("cannot open {}: {error}", path.display())).hint(hint)

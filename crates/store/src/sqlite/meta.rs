@@ -3,6 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use keyfob_core::change::Revision;
 use keyfob_core::id::Incarnation;
+use keyfob_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::failure::Outcome;
@@ -15,6 +16,7 @@ const FIND: &str = "SELECT incarnation, root_key_check FROM meta";
 const INSERT: &str = "INSERT INTO meta (only, incarnation, root_key_check, revision) VALUES (1, ?1, ?2, 0)";
 const REVISION: &str = "SELECT revision FROM meta";
 const SET_REVISION: &str = "UPDATE meta SET revision = ?1";
+const RESTORED_AT: &str = "SELECT restored_at FROM meta";
 const PUBLIC_URL: &str = "SELECT public_url FROM meta";
 const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = ?1";
 
@@ -42,6 +44,12 @@ pub(super) fn revision(db: &Connection) -> Outcome<Revision> {
 pub(super) fn set_revision(db: &Connection, revision: Revision) -> Outcome<()> {
     db.prepare_cached(SET_REVISION)?.execute([row::signed(revision.0)?])?;
     Ok(())
+}
+
+/// When this life began by a restore.
+pub(super) fn restored_at(db: &Connection) -> Outcome<Option<Timestamp>> {
+    let at: Option<i64> = db.prepare_cached(RESTORED_AT)?.query_one([], |row| row.get(0))?;
+    Ok(at.map(row::time))
 }
 
 /// The origin, if one is kept.

@@ -19,10 +19,15 @@ conformance_suite!(fresh);
 #[expect(clippy::unused_async, reason = "the suite awaits it: other backends connect")]
 async fn fresh() -> (sample::Shared, TempDir) {
     let (directory, path) = place();
-    (Arc::from(open(&path, options(1)).unwrap()), directory)
+    (open_again(&path), directory)
 }
 
-fn place() -> (TempDir, PathBuf) {
+/// The store at `path`, under the root key of these tests.
+pub(crate) fn open_again(path: &Path) -> sample::Shared {
+    Arc::from(open(path, options(1)).unwrap())
+}
+
+pub(crate) fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keyfob.db");
     (directory, path)
@@ -42,7 +47,7 @@ fn refusal(path: &Path, root_key: u8) -> StoreError {
 #[tokio::test]
 async fn what_was_saved_is_there_after_a_restart() {
     let (_directory, path) = place();
-    let store: sample::Shared = Arc::from(open(&path, options(1)).unwrap());
+    let store = open_again(&path);
     let user = made(&store, "alice").await;
     let session = signed_in(&store, &user, START).await;
     let key = SigningKey::generate(Algorithm::EdDsa, rng()).unwrap();
@@ -60,7 +65,7 @@ async fn what_was_saved_is_there_after_a_restart() {
 #[tokio::test]
 async fn every_file_is_private() {
     let (directory, path) = place();
-    let store: sample::Shared = Arc::from(open(&path, options(1)).unwrap());
+    let store = open_again(&path);
     made(&store, "alice").await;
     let mut names = Vec::new();
     for entry in fs::read_dir(directory.path()).unwrap() {
@@ -228,7 +233,7 @@ async fn a_failed_commit_answers_nobody_and_closes_the_store() {
     assert!(store.check().await.is_err());
     assert!(doorbell.changed().await.is_err(), "the program is told to stop");
     drop((store, shared));
-    let store: sample::Shared = Arc::from(open(&path, options(1)).unwrap());
+    let store = open_again(&path);
     assert_eq!(store.policy().await.unwrap(), None);
     assert_eq!(store.revision().await.unwrap(), Revision(0));
     assert_eq!(current(&store, &user).await, user);
@@ -272,7 +277,7 @@ async fn a_panic_in_the_writer_closes_the_store() {
 #[tokio::test]
 async fn a_damaged_file_fails_its_check() {
     let (_directory, path) = place();
-    let store: sample::Shared = Arc::from(open(&path, options(1)).unwrap());
+    let store = open_again(&path);
     for number in 0..200 {
         made(&store, &format!("user{number}")).await;
     }
@@ -291,7 +296,7 @@ async fn a_damaged_file_fails_its_check() {
 #[tokio::test]
 async fn a_wrapped_key_that_was_altered_is_damage() {
     let (_directory, path) = place();
-    let store: sample::Shared = Arc::from(open(&path, options(1)).unwrap());
+    let store = open_again(&path);
     let key = SigningKey::generate(Algorithm::EdDsa, rng()).unwrap();
     store.add_signing_key(&key, &audit("signing-key.added", START)).await.unwrap();
     let db = Connection::open(&path).unwrap();

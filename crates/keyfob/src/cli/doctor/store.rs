@@ -4,7 +4,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use keyfob_core::time::Timestamp;
+
 use super::Finding;
+use crate::clock;
 use crate::config::Settings;
 use crate::control::{self, Examination, Intention, Outcome};
 
@@ -46,6 +49,18 @@ fn engine(database: &Path) -> Option<Finding> {
 /// Older versions can lose a commit in WAL mode; this program never carries one.
 const SQLITE_VERSION_MIN: u32 = 3_051_003;
 
+/// A backup older than this is worth a word: whoever makes them makes them every day or every week.
+const BACKUP_AGE_MAX_DAYS: i64 = 8;
+
+fn backed_up(at: Option<&str>, now: Timestamp) -> Finding {
+    let hint = "make one with `keyfob backup FILE`, from a timer";
+    let Some(at) = at else { return Finding::warn("backup", "there was none yet", hint) };
+    let made = at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
+    let days = (now.seconds() - made) / (24 * 60 * 60);
+    let detail = format!("the last one was made {at}, {days} days ago");
+    if days > BACKUP_AGE_MAX_DAYS { Finding::warn("backup", detail, hint) } else { Finding::ok("backup", detail) }
+}
+
 fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
     let Examination { revision, users, sessions, audit, .. } = found;
     let sound = format!("sound, at revision {revision}, {users} users, {sessions} sessions, {audit} audit rows");
@@ -64,7 +79,12 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
             "start `keyfob serve --policy FILE`",
         ),
     };
-    let mut findings = vec![database, policy];
+    let life = match &found.restored_at {
+        Some(at) => format!("{}, since the restore of {at}", found.incarnation),
+        None => format!("{}, the first", found.incarnation),
+    };
+    let backup = backed_up(found.backed_up_at.as_deref(), clock::now());
+    let mut findings = vec![database, Finding::ok("incarnation", life), backup, policy];
     match (&settings.public_url, found.public_url) {
         (Some(set), Some(stored)) if *set != stored => findings.push(Finding::warn(
             "public url",
@@ -75,4 +95,21 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
         (_, None) => {}
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Health;
+
+    #[test]
+    fn a_backup_that_is_old_or_absent_is_worth_a_word() {
+        let made = Timestamp::from_seconds(1_800_000_000);
+        let health = |days: i64| {
+            let now = Timestamp::from_seconds(made.seconds() + days * 24 * 60 * 60);
+            backed_up(Some(&clock::rfc3339(made)), now).health
+        };
+        assert_eq!((health(0), health(8), health(9)), (Health::Ok, Health::Ok, Health::Warn));
+        assert_eq!(backed_up(None, made).health, Health::Warn);
+    }
 }

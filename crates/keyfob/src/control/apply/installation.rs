@@ -1,11 +1,14 @@
 //! Intentions about the installation: signing keys, the policy in force, the state of the database.
 
+use std::path::Path;
+
+use keyfob_core::id::Incarnation;
 use keyfob_core::policy::Policy;
 use keyfob_store::StoreError;
 
-use super::unavailable;
+use super::{audit, unavailable};
 use crate::clock::rfc3339;
-use crate::control::{Desk, Examination, KeyView, Outcome, PolicyView, Problem};
+use crate::control::{BackupView, Desk, Examination, KeyView, Outcome, PolicyView, Problem, TableView};
 
 pub(super) async fn signing_keys(desk: &Desk) -> Result<Outcome, Problem> {
     let keys = desk.store.signing_keys().await.map_err(unavailable)?;
@@ -22,6 +25,28 @@ pub(super) async fn policy(desk: &Desk) -> Result<Outcome, Problem> {
     Ok(Outcome::Policy(stored.map(|stored| PolicyView { version: stored.version, text: stored.text })))
 }
 
+pub(super) async fn backup(desk: &Desk, actor: &str, file: &Path) -> Result<Outcome, Problem> {
+    let by = audit(actor, "store.backed-up", file.display(), "");
+    let made = desk.store.backup(file, &by).await.map_err(|error| match error {
+        StoreError::Backup(why) => {
+            Problem::refused(why).hint("name a new file in a directory that the user of keyfob can write")
+        }
+        other => unavailable(other),
+    })?;
+    Ok(Outcome::Backup(BackupView {
+        file: file.to_owned(),
+        bytes: made.bytes,
+        revision: made.revision.0,
+        incarnation: hex(desk.store.incarnation()),
+        tables: made.tables.into_iter().map(|(name, rows)| TableView { name, rows }).collect(),
+    }))
+}
+
+/// An incarnation as people compare it.
+fn hex(incarnation: Incarnation) -> String {
+    format!("{:032x}", u128::from_be_bytes(incarnation.0))
+}
+
 pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
     let damage = match desk.store.check().await {
         Ok(()) => None,
@@ -31,7 +56,11 @@ pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
     let counts = desk.store.counts().await.map_err(unavailable)?;
     let stored = desk.store.policy().await.map_err(unavailable)?;
     let parsed = stored.as_ref().map(|stored| Policy::parse(&stored.text, stored.version));
+    let life = desk.store.life().await.map_err(unavailable)?;
     Ok(Outcome::Examination(Examination {
+        incarnation: hex(desk.store.incarnation()),
+        restored_at: life.restored_at.map(rfc3339),
+        backed_up_at: life.backed_up_at.map(rfc3339),
         damage,
         users: counts.users,
         sessions: counts.sessions,
