@@ -7,6 +7,7 @@
 //! Pure: no async runtime, clock, randomness, network, SQL or HTTP framework. Time and randomness are arguments.
 
 pub mod access_token;
+pub mod api_key;
 pub mod bearer;
 pub mod change;
 pub mod id;

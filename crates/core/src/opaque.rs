@@ -96,6 +96,16 @@ impl Opaque {
         self.text.expose()
     }
 
+    /// The random bytes that it was made from.
+    pub(crate) fn random(&self) -> Zeroizing<[u8; RANDOM_BYTES]> {
+        let mut bytes = Zeroizing::new([0; RANDOM_BYTES + CHECKSUM_BYTES]);
+        let mut random = Zeroizing::new([0; RANDOM_BYTES]);
+        if URL_SAFE_NO_PAD.decode_slice(&self.expose()[self.kind.prefix().len()..], bytes.as_mut()).is_ok() {
+            random.copy_from_slice(&bytes[..RANDOM_BYTES]);
+        }
+        random
+    }
+
     /// What a store knows it by.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -1,6 +1,7 @@
 //! What every backend must do, races included: one list of cases, run by each backend's tests on stores of its own
 //! making. Says nothing of how a backend does it. Each case gets a new, empty store.
 
+pub(crate) mod api_keys;
 pub(crate) mod attempts;
 pub(crate) mod installation;
 pub(crate) mod races;
@@ -34,6 +35,16 @@ macro_rules! conformance_suite {
             sessions::a_session_of_somebody_else_is_not_found,
             sessions::ending_all_sessions_spares_the_one_excepted,
             sessions::live_sessions_are_listed_newest_first_until_the_instant_they_expire,
+            api_keys::a_made_key_is_found_by_id_and_by_digest,
+            api_keys::a_key_judged_on_older_facts_is_stale,
+            api_keys::a_user_has_so_many_live_keys_and_no_more,
+            api_keys::revoking_a_key_twice_changes_it_once,
+            api_keys::a_key_of_somebody_else_is_not_found,
+            api_keys::disabling_and_deleting_kill_every_key,
+            api_keys::a_new_password_and_new_roles_leave_keys_alone,
+            api_keys::live_keys_are_listed_newest_first_until_the_instant_they_expire,
+            api_keys::the_last_use_is_kept_and_raises_nothing,
+            api_keys::dead_keys_are_swept,
             attempts::an_account_is_read_with_its_reservation,
             attempts::the_eleventh_guess_is_refused_and_says_for_how_long,
             attempts::an_unknown_account_is_throttled_like_a_known_one,
@@ -63,6 +74,9 @@ macro_rules! conformance_suite {
             races::fifty_right_logins_at_once_all_succeed,
             races::a_thousand_guesses_at_once_get_ten_tries,
             races::of_many_ends_of_one_session_one_counts,
+            races::no_key_outlives_a_disable_or_a_logout_it_raced_with,
+            races::of_many_makers_at_the_limit_of_keys_none_passes_it,
+            races::of_many_revokes_of_one_key_one_counts,
             races::the_revision_has_no_gap_under_load,
             races::a_caller_that_went_away_does_not_stop_its_change,
         }

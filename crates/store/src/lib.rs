@@ -16,8 +16,10 @@ pub mod sqlite;
 use std::path::Path;
 
 use async_trait::async_trait;
+use keyfob_core::api_key::{ApiKey, KeyListing};
 use keyfob_core::change::{Change, Revision};
-use keyfob_core::id::{Incarnation, SessionId, UserId};
+use keyfob_core::id::{Incarnation, KeyId, SessionId, UserId};
+use keyfob_core::opaque::Digest;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
 use keyfob_core::time::Timestamp;
@@ -59,6 +61,12 @@ pub trait Store: Send + Sync {
     /// One user.
     async fn user(&self, id: UserId) -> Result<Option<User>>;
 
+    /// One API key, revoked or not.
+    async fn api_key(&self, id: KeyId) -> Result<Option<ApiKey>>;
+
+    /// The API key of that digest, revoked or not.
+    async fn api_key_by_digest(&self, digest: Digest) -> Result<Option<ApiKey>>;
+
     // Signing in.
 
     /// Reserve one attempt for an account and an address before the password is hashed, and read the account in the
@@ -86,7 +94,7 @@ pub trait Store: Send + Sync {
     /// Replace a user's roles. Raises the revision.
     async fn set_roles(&self, id: UserId, roles: &[keyfob_core::user::RoleName], by: &Audit) -> Result<Changed>;
 
-    /// Enable or disable a user; disabling ends its sessions, enabling clears its throttle (also of a user that is
+    /// Enable or disable a user; disabling ends its sessions and keys, enabling clears its throttle (also of a user that is
     /// enabled already). Raises the revision.
     async fn set_status(&self, id: UserId, status: keyfob_core::user::Status, by: &Audit) -> Result<Changed>;
 
@@ -94,7 +102,7 @@ pub trait Store: Send + Sync {
     /// current one; without one an operator acts, and the account's throttle is cleared. Raises the revision.
     async fn set_password(&self, change: &PasswordChange, by: &Audit) -> Result<Changed>;
 
-    /// Delete a user with its sessions. The audit rows stay. Raises the revision.
+    /// Delete a user with its sessions and keys. The audit rows stay. Raises the revision.
     async fn delete_user(&self, id: UserId, by: &Audit) -> Result<Changed>;
 
     // Sessions.
@@ -107,6 +115,22 @@ pub trait Store: Send + Sync {
 
     /// End all sessions of a user, but `except`. Raises the revision.
     async fn end_sessions(&self, user: UserId, except: Option<SessionId>, by: &Audit) -> Result<Changed>;
+
+    // API keys.
+
+    /// Make a key, if its user is active at the `auth_version` that was judged, and the session that asked has not
+    /// ended. Raises nothing.
+    async fn create_key(&self, key: &NewKey, by: &Audit) -> Result<KeyMade>;
+
+    /// The live keys of a user at `now`, newest first, at most 1,000.
+    async fn api_keys_of(&self, user: UserId, now: Timestamp) -> Result<Vec<KeyListing>>;
+
+    /// Revoke one key, if it is not revoked and, where `owner` is given, is that user's. Raises the revision.
+    async fn revoke_key(&self, id: KeyId, owner: Option<UserId>, by: &Audit) -> Result<Changed>;
+
+    /// Keep when keys were last used, in one transaction; keys that are gone are passed over, and a time is never put
+    /// back. Raises nothing and writes no audit row.
+    async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
 
     // The installation.
 
@@ -131,7 +155,7 @@ pub trait Store: Send + Sync {
     /// The newest audit rows, newest first, at most `limit` (1 to 1,000).
     async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>>;
 
-    /// Remove what nothing can need any more: sessions that ended before `before`, feed rows an hour older, attempts a
+    /// Remove what nothing can need any more: sessions and keys that ended before `before`, feed rows an hour older, attempts a
     /// day older, and the failures of unknown names a week older; at most 10,000 rows a call. Returns how many went.
     async fn sweep(&self, before: Timestamp) -> Result<u64>;
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use keyfob_core::api_key::{ApiKey, KeyName};
 use keyfob_core::change::Revision;
 use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::opaque::Digest;
 use keyfob_core::password::PasswordHash;
 use keyfob_core::session::Session;
 use keyfob_core::signing_key::{Algorithm, SigningKey};
@@ -121,7 +123,7 @@ pub enum Changed {
     At(Revision),
     /// There was nothing to change: it was so already. Acknowledge when this revision (the newest) is applied.
     Already(Revision),
-    /// There is no such user or session.
+    /// There is no such user, session or key.
     NotFound,
     /// The `auth_version` it was judged on had moved; nothing was written but a failed attempt.
     Stale,
@@ -152,6 +154,32 @@ pub struct ProvenAttempt {
     pub account: [u8; 32],
     /// Its address digest.
     pub address: [u8; 32],
+}
+
+/// An API key to make.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Its facts.
+    pub key: ApiKey,
+    /// What its owner calls it.
+    pub name: KeyName,
+    /// What it is found by.
+    pub digest: Digest,
+    /// The `auth_version` of its user that was judged.
+    pub auth_version: u64,
+    /// The session that asked for it, if a user did; it must not have ended.
+    pub session: Option<SessionId>,
+}
+
+/// Whether a key was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyMade {
+    /// It was.
+    Made,
+    /// The user or the session it was judged on had changed; nothing was written.
+    Stale,
+    /// The user has [`keyfob_core::api_key::KEYS_PER_USER_MAX`] live keys; nothing was written.
+    TooMany,
 }
 
 /// Who did what, for the audit row that is written in the same transaction as its change.

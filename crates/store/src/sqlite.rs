@@ -1,6 +1,7 @@
 //! `SQLite` inside the process: WAL, `synchronous=FULL`, STRICT tables, one writer thread with group commit, reads on
 //! the calling thread. One process owns the store; keeping a second one out is the program's part.
 
+mod api_keys;
 mod attempts;
 mod audit;
 mod backup;
@@ -24,8 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use keyfob_core::SecureRandom;
+use keyfob_core::api_key::{ApiKey, KeyListing};
 use keyfob_core::change::{Change, Revision};
-use keyfob_core::id::{Incarnation, SessionId, UserId};
+use keyfob_core::id::{Incarnation, KeyId, SessionId, UserId};
+use keyfob_core::opaque::Digest;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
 use keyfob_core::time::Timestamp;
@@ -38,8 +41,8 @@ use self::failure::Outcome;
 use self::writer::Writer;
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, Counts, FailedAttempt, Life, Login, Made, NewUser, PasswordChange,
-    Reservation, Result, Saved, Store, StoreError, StoredKey, StoredPolicy,
+    Attempt, Audit, AuditRow, Backup, Changed, Counts, FailedAttempt, KeyMade, Life, Login, Made, NewKey, NewUser,
+    PasswordChange, Reservation, Result, Saved, Store, StoreError, StoredKey, StoredPolicy,
 };
 
 const COUNTS: &str =
@@ -133,6 +136,14 @@ impl Store for Sqlite {
         self.read(|db| users::find(db, id))
     }
 
+    async fn api_key(&self, id: KeyId) -> Result<Option<ApiKey>> {
+        self.read(|db| api_keys::find(db, id))
+    }
+
+    async fn api_key_by_digest(&self, digest: Digest) -> Result<Option<ApiKey>> {
+        self.read(|db| api_keys::by_digest(db, digest))
+    }
+
     async fn reserve_attempt(&self, attempt: &Attempt) -> Result<Reservation> {
         let attempt = attempt.clone();
         self.writer.write(move |transaction| attempts::reserve(transaction, &attempt)).await
@@ -193,6 +204,28 @@ impl Store for Sqlite {
     async fn end_sessions(&self, user: UserId, except: Option<SessionId>, by: &Audit) -> Result<Changed> {
         let by = by.clone();
         self.writer.write(move |transaction| sessions::end_all(transaction, user, except, &by)).await
+    }
+
+    async fn create_key(&self, key: &NewKey, by: &Audit) -> Result<KeyMade> {
+        let (key, by) = (key.clone(), by.clone());
+        self.writer.write(move |transaction| api_keys::create(transaction, &key, &by)).await
+    }
+
+    async fn api_keys_of(&self, user: UserId, now: Timestamp) -> Result<Vec<KeyListing>> {
+        self.read(|db| api_keys::live_of(db, user, now))
+    }
+
+    async fn revoke_key(&self, id: KeyId, owner: Option<UserId>, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| api_keys::revoke(transaction, id, owner, &by)).await
+    }
+
+    async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let uses = uses.to_vec();
+        self.writer.write(move |transaction| api_keys::record_uses(transaction.db(), &uses)).await
     }
 
     async fn public_url(&self) -> Result<Option<String>> {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use keyfob_core::api_key::KEYS_PER_USER_MAX;
 use keyfob_core::change::Revision;
 use keyfob_core::user::Status;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use super::api_keys::new_key;
 use super::sample::*;
-use crate::{Changed, Made, Reservation, Saved};
+use crate::{Changed, KeyMade, Made, NewKey, Reservation, Saved};
 
 /// Run `count` tasks that start together; what each returned.
 async fn together<T, F, Task>(count: usize, task: F) -> Vec<T>
@@ -119,6 +121,73 @@ pub(crate) async fn of_many_ends_of_one_session_one_counts(store: Shared) {
     let ended = ended.await;
     assert_eq!(ended.iter().filter(|changed| **changed == Changed::At(Revision(1))).count(), 1);
     assert_eq!(ended.iter().filter(|changed| **changed == Changed::Already(Revision(1))).count(), 49);
+}
+
+pub(crate) async fn no_key_outlives_a_disable_or_a_logout_it_raced_with(store: Shared) {
+    let first = made(&store, "alice").await;
+    for round in 0..20 {
+        let user = current(&store, &first).await;
+        let at = START + seconds(round);
+        let session = signed_in(&store, &user, at).await;
+        let disable = round % 2 == 0;
+        let outcomes = together(9, |number| {
+            let (store, user) = (Arc::clone(&store), user.clone());
+            async move {
+                if number == 0 {
+                    let by = audit("ended", at);
+                    revision_of(if disable {
+                        store.set_status(user.id, Status::Disabled, &by).await.unwrap()
+                    } else {
+                        store.end_session(session, None, &by).await.unwrap()
+                    });
+                    // Acknowledged: from here on nothing may be made on the word of what ended.
+                    let late = NewKey { session: Some(session), ..new_key(&user) };
+                    assert_eq!(store.create_key(&late, &by).await.unwrap(), KeyMade::Stale);
+                    return None;
+                }
+                let new = NewKey { session: Some(session), ..new_key(&user) };
+                let made = store.create_key(&new, &audit("api-key.created", at)).await.unwrap();
+                Some((made, new.key.id))
+            }
+        });
+        for (made, id) in outcomes.await.into_iter().flatten() {
+            let found = store.api_key(id).await.unwrap();
+            assert_eq!(found.is_some(), made == KeyMade::Made);
+            assert!(!disable || found.is_none_or(|key| key.revoked_at.is_some()), "a key of a disabled user lives");
+        }
+        let by = audit("user.enabled", at);
+        store.set_status(user.id, Status::Active, &by).await.unwrap();
+        for listing in store.api_keys_of(user.id, at).await.unwrap() {
+            store.revoke_key(listing.key.id, None, &by).await.unwrap();
+        }
+    }
+}
+
+pub(crate) async fn of_many_makers_at_the_limit_of_keys_none_passes_it(store: Shared) {
+    let user = made(&store, "alice").await;
+    let most = usize::try_from(KEYS_PER_USER_MAX).unwrap();
+    let made = together(most + 20, |_| {
+        let (store, new) = (Arc::clone(&store), new_key(&user));
+        async move { store.create_key(&new, &audit("api-key.created", START)).await.unwrap() }
+    });
+    let made = made.await;
+    assert_eq!(made.iter().filter(|made| **made == KeyMade::Made).count(), most);
+    assert_eq!(made.iter().filter(|made| **made == KeyMade::TooMany).count(), 20);
+    assert_eq!(store.api_keys_of(user.id, START).await.unwrap().len(), most);
+}
+
+pub(crate) async fn of_many_revokes_of_one_key_one_counts(store: Shared) {
+    let user = made(&store, "alice").await;
+    let new = new_key(&user);
+    store.create_key(&new, &audit("api-key.created", START)).await.unwrap();
+    let revoked = together(50, |_| {
+        let store = Arc::clone(&store);
+        let id = new.key.id;
+        async move { store.revoke_key(id, None, &audit("api-key.revoked", START)).await.unwrap() }
+    });
+    let revoked = revoked.await;
+    assert_eq!(revoked.iter().filter(|changed| **changed == Changed::At(Revision(1))).count(), 1);
+    assert_eq!(revoked.iter().filter(|changed| **changed == Changed::Already(Revision(1))).count(), 49);
 }
 
 pub(crate) async fn the_revision_has_no_gap_under_load(store: Shared) {

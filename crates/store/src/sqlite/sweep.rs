@@ -28,6 +28,10 @@ const EXPIRED_SESSIONS: &str = "DELETE FROM sessions WHERE id IN \
     (SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
 const ENDED_SESSIONS: &str = "DELETE FROM sessions WHERE id IN \
     (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+const EXPIRED_KEYS: &str = "DELETE FROM api_keys WHERE id IN \
+    (SELECT id FROM api_keys WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+const REVOKED_KEYS: &str = "DELETE FROM api_keys WHERE id IN \
+    (SELECT id FROM api_keys WHERE revoked_at < ?1 ORDER BY revoked_at LIMIT ?2)";
 const UNKNOWN_THROTTLES: &str = "DELETE FROM throttles WHERE account IN \
     (SELECT account FROM throttles WHERE failed_at < ?1 AND account NOT IN (SELECT account FROM users) LIMIT ?2)";
 // Only from the old end and never the newest, so that a reader can tell a gap from the end.
@@ -40,6 +44,8 @@ pub(super) fn sweep(db: &Connection, before: Timestamp) -> Outcome<u32> {
     let mut left = ROWS_PER_TRANSACTION;
     left -= delete(db, EXPIRED_SESSIONS, before, left)?;
     left -= delete(db, ENDED_SESSIONS, before, left)?;
+    left -= delete(db, EXPIRED_KEYS, before, left)?;
+    left -= delete(db, REVOKED_KEYS, before, left)?;
     left -= attempts::expire(db, before - ATTEMPT_KEPT, left)?;
     left -= delete(db, UNKNOWN_THROTTLES, before - UNKNOWN_KEPT, left)?;
     left -= delete(db, OLD_CHANGES, before - CHANGE_KEPT, left)?;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{attempts, audit, row, sessions};
+use super::{api_keys, attempts, audit, row, sessions};
 use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, roles_text};
 
 const FIND: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE id = ?1";
@@ -113,6 +113,7 @@ pub(super) fn set_status(
     transaction.db().prepare_cached(SET_STATUS)?.execute((id.to_bytes(), row::status_text(status)))?;
     if status == Status::Disabled {
         sessions::end_and_publish(transaction, id, None, by.at)?;
+        api_keys::revoke_and_publish(transaction, id, by.at)?;
     }
     publish(transaction, id, by)
 }
@@ -143,13 +144,15 @@ pub(super) fn rehash(db: &Connection, id: UserId, password: &PasswordHash) -> Ou
     Ok(())
 }
 
-/// Delete a user and its sessions. Its audit rows stay.
+/// Delete a user with its sessions and keys. Its audit rows stay.
 pub(super) fn delete(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) -> Outcome<Changed> {
     if find(transaction.db(), id)?.is_none() {
         return Ok(Changed::NotFound);
     }
     sessions::end_and_publish(transaction, id, None, by.at)?;
     sessions::delete_all(transaction.db(), id)?;
+    api_keys::revoke_and_publish(transaction, id, by.at)?;
+    api_keys::delete_all(transaction.db(), id)?;
     transaction.db().prepare_cached(DELETE)?.execute([id.to_bytes()])?;
     publish(transaction, id, by)
 }
