@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 
 use crate::config::Settings;
 use crate::feed::Applied;
-use crate::gateway::Gateway;
 use crate::hashing::HashingPool;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
@@ -36,8 +35,6 @@ pub struct App {
     pub settled: Notify,
     /// How refusals look.
     pub style: Style,
-    /// The API behind, if there is one.
-    pub gateway: Option<Gateway>,
     /// What is counted.
     pub metrics: Metrics,
 }

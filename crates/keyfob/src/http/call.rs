@@ -9,11 +9,10 @@ use keyfob_core::policy::{Ask, Caller, Decision};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_tower::guard;
 
-use super::client;
 use super::problem::HttpError;
 use crate::app::App;
-use crate::gateway::framing;
 use crate::serve::listener::Connection;
+use crate::{client, framing};
 
 /// The call.
 pub(super) struct Call {
