@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use self::claims::{NumericDate, Read, Written};
 use self::jws::{Compact, Header};
 pub use self::session_tag::SessionTagger;
-use crate::id::{Incarnation, SessionId, TokenId, UserId};
+use crate::id::{ClientId, Incarnation, SessionId, TokenId, UserId};
 use crate::scope::Scope;
 use crate::signing_key::{KeyError, KeySet, SigningKey, VerifyingKey};
 use crate::time::Timestamp;
@@ -35,9 +35,9 @@ const UUID_CHARS: usize = 36;
 /// guard remembers a million of these and nearly all name the same client and scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// `sub`: the user.
+    /// `sub`: the user; in a token of a service account its client id, see [`Claims::service_account`].
     pub subject: UserId,
-    /// `sid`: the session it was minted from.
+    /// `sid`: the session it was minted from; of a service account its one session.
     pub session: SessionId,
     /// `jti`: its own id.
     pub token_id: TokenId,
@@ -51,6 +51,38 @@ pub struct Claims {
     pub expires_at: Timestamp,
     /// `inc`: the store's incarnation.
     pub incarnation: Incarnation,
+}
+
+impl Claims {
+    /// The client that the token was issued to for itself: `sub` and `client_id` are the same (RFC 9068 §2.2, RFC 6749
+    /// §4.4). `None` in the token of a user.
+    ///
+    /// ```
+    /// # use keyfob_core::access_token::Claims;
+    /// # use keyfob_core::id::{ClientId, Incarnation, SessionId, TokenId, UserId};
+    /// # use keyfob_core::scope::Scope;
+    /// # use keyfob_core::time::Timestamp;
+    /// # let now = Timestamp::from_seconds(1_700_000_000);
+    /// let client = ClientId::new(now, &[1; 10]);
+    /// let mut claims = Claims {
+    ///     subject: UserId::from_bytes(client.to_bytes()),
+    ///     client_id: client.to_string().into(),
+    /// #   session: SessionId::new(now, &[2; 10]),
+    /// #   token_id: TokenId::new(now, &[3; 10]),
+    /// #   scope: Scope::default().into(),
+    /// #   issued_at: now,
+    /// #   expires_at: now,
+    /// #   incarnation: Incarnation([4; 16]),
+    ///     // ...
+    /// };
+    /// assert_eq!(claims.service_account(), Some(client));
+    /// claims.client_id = "keyfob".into();
+    /// assert_eq!(claims.service_account(), None);
+    /// ```
+    #[must_use]
+    pub fn service_account(&self) -> Option<ClientId> {
+        uuid(&self.client_id).filter(|client: &ClientId| client.to_bytes() == self.subject.to_bytes())
+    }
 }
 
 /// Why a token is refused. For logs and `token inspect`; a client is never told which.

@@ -10,6 +10,7 @@ pub mod access_token;
 pub mod api_key;
 pub mod bearer;
 pub mod change;
+pub mod client;
 pub mod id;
 pub mod opaque;
 pub mod password;

@@ -121,6 +121,25 @@ impl Refusal {
         Some(text)
     }
 
+    /// The same, with the address of the RFC 9728 metadata that says how to get a token (§5.1 there).
+    ///
+    /// ```
+    /// use keyfob_core::refusal::{Reason, Refusal};
+    ///
+    /// let at = "https://api.example/.well-known/oauth-protected-resource";
+    /// assert_eq!(
+    ///     Refusal::of(Reason::NoCredentials).challenge_naming("api", at).as_deref(),
+    ///     Some(r#"Bearer realm="api", resource_metadata="https://api.example/.well-known/oauth-protected-resource""#),
+    /// );
+    /// ```
+    #[must_use]
+    pub fn challenge_naming(&self, realm: &str, resource_metadata: &str) -> Option<String> {
+        let mut text = self.challenge(realm)?;
+        text.push_str(", ");
+        push_quoted(&mut text, "resource_metadata", resource_metadata);
+        Some(text)
+    }
+
     /// The stable problem type, such as `insufficient-scope`; the RFC 9457 `type` is `urn:keyfob:problem:` + this.
     /// It is `not-found` on a hidden route, whatever the reason.
     #[must_use]

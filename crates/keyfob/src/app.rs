@@ -10,7 +10,9 @@ use tokio::sync::Notify;
 
 use crate::config::Settings;
 use crate::feed::Applied;
+use crate::gateway::Gateway;
 use crate::hashing::HashingPool;
+use crate::http::Metadata;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::verify::StoreVerifier;
@@ -35,6 +37,10 @@ pub struct App {
     pub settled: Notify,
     /// How refusals look.
     pub style: Style,
+    /// The two documents under `/.well-known/`.
+    pub metadata: Metadata,
+    /// The API behind, if there is one.
+    pub gateway: Option<Gateway>,
     /// What is counted.
     pub metrics: Metrics,
 }

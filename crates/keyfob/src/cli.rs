@@ -2,6 +2,7 @@
 //! 1 refused or failed, 2 wrong usage. A password is never an argument.
 
 mod backup;
+mod client;
 mod demo;
 mod doctor;
 mod failure;
@@ -59,6 +60,9 @@ enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Session),
+    /// Register, list, change and delete clients: service accounts and resource servers
+    #[command(subcommand)]
+    Client(client::Client),
     /// Check, explain and test a policy
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -110,6 +114,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Demo => block_on(demo::run()),
         Command::User(command) => block_on(command.run(common)),
         Command::Session(command) => block_on(command.run(common)),
+        Command::Client(command) => block_on(command.run(common)),
         Command::Policy(command) => block_on(command.run(common)),
         Command::Token(command) => block_on(command.run(common)),
         Command::SigningKey(command) => block_on(command.run(common)),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Claims, Profile};
-use keyfob_core::id::{SessionId, UserId};
-use keyfob_core::policy::{Evidence, Policy, Proof};
+use keyfob_core::client::{ClientStatus, KnownClient};
+use keyfob_core::id::{ClientId, SessionId, UserId};
+use keyfob_core::policy::{ClientProof, Evidence, Policy, Proof};
 use keyfob_core::session::Session;
 use keyfob_core::signing_key::KeySet;
 use keyfob_core::time::Timestamp;
@@ -44,10 +45,7 @@ impl Verify for StoreVerifier {
                 None => return Ok(Evidence::Invalid),
             },
         };
-        let Some(session) = self.session(claims.session, now).await? else { return Ok(Evidence::Invalid) };
-        let Some(user) = self.user(claims.subject).await? else { return Ok(Evidence::Invalid) };
-        let incarnation = self.store.incarnation();
-        Ok(Evidence::Token(Proof { claims, session, user, incarnation, leeway: self.profile.leeway }))
+        self.facts_of(claims, now).await
     }
 
     fn policy(&self) -> Arc<Policy> {
@@ -83,6 +81,18 @@ impl StoreVerifier {
         Ok(Some(claims))
     }
 
+    /// What genuine claims name, as it is now.
+    async fn facts_of(&self, claims: Arc<Claims>, now: Timestamp) -> Result<Evidence, CannotTell> {
+        let (incarnation, leeway) = (self.store.incarnation(), self.profile.leeway);
+        if let Some(id) = claims.service_account() {
+            let Some(client) = self.client(id).await? else { return Ok(Evidence::Invalid) };
+            return Ok(Evidence::Client(ClientProof { claims, client, incarnation, leeway }));
+        }
+        let Some(session) = self.session(claims.session, now).await? else { return Ok(Evidence::Invalid) };
+        let Some(user) = self.user(claims.subject).await? else { return Ok(Evidence::Invalid) };
+        Ok(Evidence::Token(Proof { claims, session, user, incarnation, leeway }))
+    }
+
     async fn session(&self, id: SessionId, now: Timestamp) -> Result<Option<Session>, CannotTell> {
         let load = async { self.store.session(id).await.map_err(|error| could_not_tell(&error)) };
         self.facts.session(id, now, load).await
@@ -100,27 +110,57 @@ impl StoreVerifier {
         self.facts.user(id, load).await
     }
 
-    /// Whether requests of this session would still be let in: for tunnels and long streams.
+    /// A client as it is now.
     ///
     /// # Errors
     /// [`CannotTell`].
-    pub async fn is_live(&self, session: SessionId, expires_at: Timestamp) -> Result<bool, CannotTell> {
-        let Some(session) = self.session(session, clock::now()).await? else { return Ok(false) };
+    pub async fn client(&self, id: ClientId) -> Result<Option<Arc<KnownClient>>, CannotTell> {
+        let load = async { self.client_from_store(id).await };
+        self.facts.client(id, load).await
+    }
+
+    /// The same, not from memory.
+    ///
+    /// # Errors
+    /// [`CannotTell`].
+    pub async fn client_from_store(&self, id: ClientId) -> Result<Option<Arc<KnownClient>>, CannotTell> {
+        let found = self.store.client(id).await.map_err(|error| could_not_tell(&error))?;
+        Ok(found.map(|stored| Arc::new(KnownClient::new(stored.client, stored.secret))))
+    }
+
+    /// Whether requests with this token would still be let in: for tunnels and long streams.
+    ///
+    /// # Errors
+    /// [`CannotTell`].
+    pub async fn is_live(&self, claims: &Claims) -> Result<bool, CannotTell> {
+        if let Some(id) = claims.service_account() {
+            let client = self.client(id).await?;
+            return Ok(client.is_some_and(|client| self.client_lives(&client, claims, clock::now())));
+        }
+        let Some(session) = self.session(claims.session, clock::now()).await? else { return Ok(false) };
         let Some(user) = self.user(session.user).await? else { return Ok(false) };
-        Ok(self.lives(&session, &user, expires_at, clock::now()))
+        Ok(self.lives(&session, &user, claims, clock::now()))
     }
 
     /// The same from memory alone; `None` if a fact is not there.
     #[must_use]
-    pub fn is_live_in_memory(&self, session: SessionId, expires_at: Timestamp, now: Timestamp) -> Option<bool> {
-        let session = self.facts.session_hit(session, now)?;
+    pub fn is_live_in_memory(&self, claims: &Claims, now: Timestamp) -> Option<bool> {
+        if let Some(id) = claims.service_account() {
+            return self.facts.client_hit(id).map(|client| self.client_lives(&client, claims, now));
+        }
+        let session = self.facts.session_hit(claims.session, now)?;
         let user = self.facts.user_hit(session.user)?;
-        Some(self.lives(&session, &user, expires_at, now))
+        Some(self.lives(&session, &user, claims, now))
     }
 
-    fn lives(&self, session: &Session, user: &KnownUser, expires_at: Timestamp, now: Timestamp) -> bool {
+    fn lives(&self, session: &Session, user: &KnownUser, claims: &Claims, now: Timestamp) -> bool {
         let leeway = self.profile.leeway;
-        user.user.status == Status::Active && session.is_live(now, leeway) && now < expires_at + leeway
+        user.user.status == Status::Active && session.is_live(now, leeway) && now < claims.expires_at + leeway
+    }
+
+    fn client_lives(&self, known: &KnownClient, claims: &Claims, now: Timestamp) -> bool {
+        let (client, leeway) = (&known.client, self.profile.leeway);
+        client.status == ClientStatus::Active && client.session == claims.session && now < claims.expires_at + leeway
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod attempts;
+pub(crate) mod clients;
 pub(crate) mod installation;
 pub(crate) mod races;
 pub(crate) mod sample;
@@ -59,6 +60,16 @@ macro_rules! conformance_suite {
             attempts::enabling_and_a_new_password_lift_the_throttle,
             attempts::an_address_has_a_budget_over_all_accounts,
             attempts::sweeping_forgives_no_failure,
+            clients::a_registered_client_is_found_by_id_and_by_name,
+            clients::a_client_name_is_taken_once,
+            clients::clients_come_in_order_of_name_after_the_one_given,
+            clients::a_rotated_secret_takes_the_session_with_it,
+            clients::a_client_that_is_suspended_and_resumed_has_another_session,
+            clients::a_new_scope_leaves_the_session_alone,
+            clients::a_deleted_client_is_gone_and_its_audit_stays,
+            clients::every_change_of_a_client_is_in_the_feed_and_the_audit,
+            clients::a_change_of_no_client_is_not_found,
+            clients::of_many_rotations_at_once_the_last_one_holds,
             installation::the_incarnation_is_the_one_given_at_first,
             installation::a_public_url_is_kept,
             installation::a_policy_gets_a_new_version_only_when_it_differs,

@@ -18,8 +18,10 @@ use std::path::Path;
 use async_trait::async_trait;
 use keyfob_core::api_key::{ApiKey, KeyListing};
 use keyfob_core::change::{Change, Revision};
-use keyfob_core::id::{Incarnation, KeyId, SessionId, UserId};
+use keyfob_core::client::{Client, ClientName, ClientStatus};
+use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
+use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
 use keyfob_core::time::Timestamp;
@@ -66,6 +68,9 @@ pub trait Store: Send + Sync {
 
     /// The API key of that digest, revoked or not.
     async fn api_key_by_digest(&self, digest: Digest) -> Result<Option<ApiKey>>;
+
+    /// One client with the digest of its secret.
+    async fn client(&self, id: ClientId) -> Result<Option<StoredClient>>;
 
     // Signing in.
 
@@ -131,6 +136,37 @@ pub trait Store: Send + Sync {
     /// Keep when keys were last used, in one transaction; keys that are gone are passed over, and a time is never put
     /// back. Raises nothing and writes no audit row.
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
+
+    // Clients.
+
+    /// The client of that name.
+    async fn client_by_name(&self, name: &ClientName) -> Result<Option<Client>>;
+
+    /// Up to 1,000 clients whose names come after `after`, in order of name.
+    async fn clients(&self, after: Option<&ClientName>) -> Result<Vec<Client>>;
+
+    /// Register a client. [`Made::Exists`] if the name is taken.
+    async fn create_client(&self, client: &StoredClient, by: &Audit) -> Result<Made>;
+
+    /// Replace a client's secret and its session, so that the old secret and all that was minted with it are worth
+    /// nothing. Raises the revision.
+    async fn rotate_client_secret(&self, rotation: &ClientRotation, by: &Audit) -> Result<Changed>;
+
+    /// Replace what a client may have for itself; its live tokens follow. Raises the revision.
+    async fn set_client_scope(&self, id: ClientId, scope: &Scope, by: &Audit) -> Result<Changed>;
+
+    /// Suspend or resume a client, and put `session` in place of its session: what was minted before stays dead.
+    /// Raises the revision.
+    async fn set_client_status(
+        &self,
+        id: ClientId,
+        status: ClientStatus,
+        session: SessionId,
+        by: &Audit,
+    ) -> Result<Changed>;
+
+    /// Delete a client. The audit rows stay. Raises the revision.
+    async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed>;
 
     // The installation.
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use keyfob_core::api_key::{ApiKey, KeyName};
 use keyfob_core::change::Revision;
-use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::client::Client;
+use keyfob_core::id::{ClientId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
 use keyfob_core::password::PasswordHash;
 use keyfob_core::session::Session;
@@ -123,10 +124,30 @@ pub enum Changed {
     At(Revision),
     /// There was nothing to change: it was so already. Acknowledge when this revision (the newest) is applied.
     Already(Revision),
-    /// There is no such user, session or key.
+    /// There is no such user, session, key or client.
     NotFound,
     /// The `auth_version` it was judged on had moved; nothing was written but a failed attempt.
     Stale,
+}
+
+/// A client as stored.
+#[derive(Clone, Debug)]
+pub struct StoredClient {
+    /// Its facts.
+    pub client: Client,
+    /// The digest of its secret.
+    pub secret: Digest,
+}
+
+/// A new secret for a client.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientRotation {
+    /// Whose.
+    pub client: ClientId,
+    /// The digest of the new secret.
+    pub secret: Digest,
+    /// The session that takes the place of the old one.
+    pub session: SessionId,
 }
 
 /// A new password for a user.

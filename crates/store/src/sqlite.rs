@@ -6,9 +6,9 @@ mod attempts;
 mod audit;
 mod backup;
 mod changes;
+mod clients;
 mod connection;
 mod failure;
-mod intention;
 mod keys;
 mod meta;
 mod migrate;
@@ -28,8 +28,10 @@ use async_trait::async_trait;
 use keyfob_core::SecureRandom;
 use keyfob_core::api_key::{ApiKey, KeyListing};
 use keyfob_core::change::{Change, Revision};
-use keyfob_core::id::{Incarnation, KeyId, SessionId, UserId};
+use keyfob_core::client::{Client, ClientName, ClientStatus};
+use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
+use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
 use keyfob_core::time::Timestamp;
@@ -42,8 +44,9 @@ use self::failure::Outcome;
 use self::writer::Writer;
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, Counts, FailedAttempt, KeyMade, Life, Login, Made, NewKey, NewUser,
-    PasswordChange, Reservation, Result, Saved, Store, StoreError, StoredKey, StoredPolicy,
+    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, KeyMade, Life, Login, Made,
+    NewKey, NewUser, PasswordChange, Reservation, Result, Saved, Store, StoreError, StoredClient, StoredKey,
+    StoredPolicy,
 };
 
 const COUNTS: &str =
@@ -145,10 +148,13 @@ impl Store for Sqlite {
         self.read(|db| api_keys::by_digest(db, digest))
     }
 
+    async fn client(&self, id: ClientId) -> Result<Option<StoredClient>> {
+        self.read(|db| clients::find(db, id))
+    }
+
     async fn reserve_attempt(&self, attempt: &Attempt) -> Result<Reservation> {
         let attempt = attempt.clone();
-        // Acknowledged to nobody: a reservation that a loss of power takes had no answer yet.
-        self.writer.note(move |transaction| attempts::reserve(transaction, &attempt)).await
+        self.writer.write(move |transaction| attempts::reserve(transaction, &attempt)).await
     }
 
     async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()> {
@@ -228,6 +234,45 @@ impl Store for Sqlite {
         }
         let uses = uses.to_vec();
         self.writer.write(move |transaction| api_keys::record_uses(transaction.db(), &uses)).await
+    }
+
+    async fn client_by_name(&self, name: &ClientName) -> Result<Option<Client>> {
+        self.read(|db| clients::by_name(db, name))
+    }
+
+    async fn clients(&self, after: Option<&ClientName>) -> Result<Vec<Client>> {
+        self.read(|db| clients::page(db, after))
+    }
+
+    async fn create_client(&self, client: &StoredClient, by: &Audit) -> Result<Made> {
+        let (client, by) = (client.clone(), by.clone());
+        self.writer.write(move |transaction| clients::create(transaction, &client, &by)).await
+    }
+
+    async fn rotate_client_secret(&self, rotation: &ClientRotation, by: &Audit) -> Result<Changed> {
+        let (rotation, by) = (*rotation, by.clone());
+        self.writer.write(move |transaction| clients::rotate(transaction, &rotation, &by)).await
+    }
+
+    async fn set_client_scope(&self, id: ClientId, scope: &Scope, by: &Audit) -> Result<Changed> {
+        let (scope, by) = (scope.clone(), by.clone());
+        self.writer.write(move |transaction| clients::set_scope(transaction, id, &scope, &by)).await
+    }
+
+    async fn set_client_status(
+        &self,
+        id: ClientId,
+        status: ClientStatus,
+        session: SessionId,
+        by: &Audit,
+    ) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| clients::set_status(transaction, id, status, session, &by)).await
+    }
+
+    async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| clients::delete(transaction, id, &by)).await
     }
 
     async fn public_url(&self) -> Result<Option<String>> {

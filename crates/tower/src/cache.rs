@@ -1,4 +1,4 @@
-//! The facts a guard remembers: verified claims by token hash, sessions and users by id. Never verdicts, never that
+//! The facts a guard remembers: verified claims by token hash, sessions, users and clients by id. Never verdicts, never that
 //! something does not exist. Bounded; an entry never outlives `exp`; a slow fill never overwrites a newer
 //! invalidation; a look-up that hits takes one short lock and allocates nothing.
 
@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use keyfob_core::access_token::Claims;
 use keyfob_core::change::Fact;
-use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::client::KnownClient;
+use keyfob_core::id::{ClientId, SessionId, UserId};
 use keyfob_core::session::Session;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::KnownUser;
@@ -88,13 +89,14 @@ pub struct FactCache {
     tokens: ClockMap<TokenHash, Arc<Claims>>,
     sessions: ClockMap<SessionId, RememberedSession>,
     users: ClockMap<UserId, Arc<KnownUser>>,
+    clients: ClockMap<ClientId, Arc<KnownClient>>,
     shared: Interner,
     // How often signing keys were retired. Raised before the tokens go, read under the lock of a token's shard.
     retirements: AtomicU64,
 }
 
 impl FactCache {
-    /// A cache for at most `sessions` sessions (and as many tokens and users). Memory grows with use: a session with
+    /// A cache for at most `sessions` sessions (and as many tokens, users and clients). Memory grows with use: a session with
     /// its token takes about 220 bytes, a user what its names take.
     #[must_use]
     pub fn new(sessions: usize) -> Self {
@@ -102,6 +104,7 @@ impl FactCache {
             tokens: ClockMap::new(sessions),
             sessions: ClockMap::new(sessions),
             users: ClockMap::new(sessions),
+            clients: ClockMap::new(sessions),
             shared: Interner::default(),
             retirements: AtomicU64::new(0),
         }
@@ -181,6 +184,32 @@ impl FactCache {
         Ok(loaded)
     }
 
+    /// A client from memory.
+    #[must_use]
+    pub fn client_hit(&self, id: ClientId) -> Option<Arc<KnownClient>> {
+        self.clients.look(&id, |_| true).ok()
+    }
+
+    /// A client, from memory or else by `load`. `None` is not remembered. `load` must not have begun before this call.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub async fn client<E>(
+        &self,
+        id: ClientId,
+        load: impl Future<Output = Result<Option<Arc<KnownClient>>, E>>,
+    ) -> Result<Option<Arc<KnownClient>>, E> {
+        let generation = match self.clients.look(&id, |_| true) {
+            Ok(client) => return Ok(Some(client)),
+            Err(generation) => generation,
+        };
+        let loaded = load.await?;
+        if let Some(client) = loaded.as_ref().filter(|known| known.client.id == id) {
+            self.clients.remember(id, Arc::clone(client), |current| current == generation);
+        }
+        Ok(loaded)
+    }
+
     /// What was so when a verification began.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
@@ -193,8 +222,9 @@ impl FactCache {
         match fact {
             Fact::User(id) => self.users.forget(&id),
             Fact::Session(id) => self.sessions.forget(&id),
-            // Neither is remembered here.
-            Fact::Key(_) | Fact::Client(_) => {}
+            Fact::Client(id) => self.clients.forget(&id),
+            // Not remembered here.
+            Fact::Key(_) => {}
             // What a user's roles grant was computed under the old policy.
             Fact::Policy => self.users.forget_all(),
             Fact::SigningKeys => self.forget_tokens(),
@@ -206,6 +236,7 @@ impl FactCache {
         self.forget_tokens();
         self.sessions.forget_all();
         self.users.forget_all();
+        self.clients.forget_all();
     }
 
     fn forget_tokens(&self) {
@@ -271,6 +302,12 @@ impl Key for SessionId {
 }
 
 impl Key for UserId {
+    fn bits(&self) -> u64 {
+        last_eight(self.to_bytes())
+    }
+}
+
+impl Key for ClientId {
     fn bits(&self) -> u64 {
         last_eight(self.to_bytes())
     }

@@ -76,6 +76,20 @@ pub async fn judge_signed_in<V: Verify>(verifier: &V, ask: Ask, headers: &Header
     Ok(policy::decide_signed_in(&verifier.policy(), ask, &evidence, verifier.now()))
 }
 
+/// The same for keyfob's own endpoints that need the scope `needed`, of a user or a service account.
+///
+/// # Errors
+/// [`CannotTell`].
+pub async fn judge_scoped<V: Verify>(
+    verifier: &V,
+    ask: Ask,
+    headers: &HeaderMap,
+    needed: &str,
+) -> Result<Decision, CannotTell> {
+    let evidence = evidence(verifier, headers).await?;
+    Ok(policy::decide_scoped(&verifier.policy(), ask, &evidence, needed, verifier.now()))
+}
+
 /// What the request proves. The policy and the time are read after this, which may have waited for a store: what is
 /// decided on is as new as it can be.
 async fn evidence<V: Verify>(verifier: &V, headers: &HeaderMap) -> Result<Evidence, CannotTell> {

@@ -47,26 +47,23 @@ pub fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Set all four, empty where there is no value.
+/// Set all four, empty where there is no value: a service account has a subject and scopes, but no user and no roles.
 pub fn set(headers: &mut HeaderMap, caller: Option<&Caller>) {
     let [user, subject, roles, scope] = NAMES;
-    if let Some(caller) = caller {
-        let known = caller.user();
-        headers.insert(user, value(&known.name_header));
-        headers.insert(subject, value(&known.subject_header));
-        headers.insert(roles, value(&known.roles_header));
-        headers.insert(scope, value(caller.scope()));
-    } else {
-        for name in [user, subject, roles, scope] {
-            headers.insert(name, HeaderValue::from_static(""));
-        }
-    }
+    let known = caller.and_then(Caller::user);
+    let named = known.map(|known| &known.subject_header);
+    let named = named.or_else(|| caller.and_then(Caller::client).map(|client| &client.subject_header));
+    headers.insert(user, value(known.map(|known| &known.name_header)));
+    headers.insert(subject, value(named));
+    headers.insert(roles, value(known.map(|known| &known.roles_header)));
+    headers.insert(scope, value(caller.map(Caller::scope)));
 }
 
 /// The same bytes as a header value, shared and not copied. What no header can carry becomes the empty value: it
 /// names nobody.
-fn value(bytes: &Bytes) -> HeaderValue {
-    HeaderValue::from_maybe_shared(bytes.clone()).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn value(bytes: Option<&Bytes>) -> HeaderValue {
+    let value = bytes.and_then(|bytes| HeaderValue::from_maybe_shared(bytes.clone()).ok());
+    value.unwrap_or_else(|| HeaderValue::from_static(""))
 }
 
 /// Whether `name` is `reserved` once its punctuation is folded to `-`. Header names are lower case already.

@@ -26,7 +26,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let policy = Policy::parse("default = \"deny\"\n[[routes]]\npath = \"/news\"\npublic = true\n", 1)?;
 //! # let verifier = Arc::new(Verifier(Arc::new(policy)));
-//! let style = Style { profile: Default::default(), realm: "news".into() };
+//! let style = Style { profile: Default::default(), realm: "news".into(), resource_metadata: None };
 //! let app = Router::new().route("/news", get(async || "rain")).route("/reports", get(async || "secret"));
 //! let app = RequireToken::new(verifier, style).layer(app); // around the whole router: its fallback is guarded too
 //!

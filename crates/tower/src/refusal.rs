@@ -18,7 +18,7 @@ const CANNOT_TELL: &str = r#"{"type":"urn:keyfob:problem:cannot-decide","title":
 /// use keyfob_core::refusal::{Profile, Reason, Refusal};
 /// use keyfob_tower::refusal::{Style, response};
 ///
-/// let style = Style { profile: Profile::Rfc6750, realm: "reports".into() };
+/// let style = Style { profile: Profile::Rfc6750, realm: "reports".into(), resource_metadata: None };
 /// let refusal = Refusal { reason: Reason::InvalidToken, deny: None };
 /// let response = response(&refusal, &style);
 /// assert_eq!(response.status(), 401);
@@ -30,6 +30,22 @@ pub struct Style {
     pub profile: Profile,
     /// The `realm` of the challenge.
     pub realm: Box<str>,
+    /// The address of the RFC 9728 document about this API, to be named in the challenge; none if there is none.
+    pub resource_metadata: Option<Box<str>>,
+}
+
+impl Style {
+    /// The `WWW-Authenticate` value of a refusal; none where no challenge belongs.
+    #[must_use]
+    pub fn challenge(&self, refusal: &Refusal) -> Option<HeaderValue> {
+        let text = match &self.resource_metadata {
+            None => refusal.challenge(&self.realm)?,
+            Some(address) => refusal.challenge_naming(&self.realm, address)?,
+        };
+        // RFC 9110 §15.5.2: a 401 always has a challenge, even if its realm cannot be said in a header.
+        let value = HeaderValue::from_maybe_shared(Bytes::from(text));
+        Some(value.unwrap_or_else(|_| HeaderValue::from_static("Bearer")))
+    }
 }
 
 /// The response for a refusal: `application/problem+json`, `Cache-Control: no-store`, the challenge.
@@ -38,12 +54,7 @@ pub fn response(refusal: &Refusal, style: &Style) -> Response<Bytes> {
     // A route's own `deny` could be no status code at all; then it is 401, never a pass.
     let status = StatusCode::from_u16(refusal.status(style.profile)).unwrap_or(StatusCode::UNAUTHORIZED);
     let mut response = problem(status, refusal.problem(style.profile));
-    if let Some(challenge) = refusal.challenge(&style.realm) {
-        // RFC 9110 §15.5.2: a 401 always has a challenge, even if its realm cannot be said in a header.
-        let challenge = HeaderValue::from_maybe_shared(Bytes::from(challenge));
-        let challenge = challenge.unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
+    response.headers_mut().extend(style.challenge(refusal).map(|challenge| (WWW_AUTHENTICATE, challenge)));
     response
 }
 
@@ -90,7 +101,7 @@ mod tests {
             for deny in [None, Some(401), Some(403), Some(404)] {
                 for reason in REASONS {
                     let refusal = Refusal { reason, deny };
-                    let response = response(&refusal, &Style { profile, realm: "api".into() });
+                    let response = response(&refusal, &Style { profile, realm: "api".into(), resource_metadata: None });
                     assert!(response.status().is_client_error(), "{refusal:?}");
                     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
                     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -106,7 +117,10 @@ mod tests {
         for realm in ["api", "", "a \"b\" \\c", "caf\u{e9}", "line\r\nbreak: x"] {
             for reason in REASONS {
                 let refusal = Refusal { reason, deny: None };
-                let response = response(&refusal, &Style { profile: Profile::Uniform, realm: realm.into() });
+                let response = response(
+                    &refusal,
+                    &Style { profile: Profile::Uniform, realm: realm.into(), resource_metadata: None },
+                );
                 if response.status() == 401 {
                     let challenge = response.headers()[WWW_AUTHENTICATE].as_bytes();
                     assert!(challenge.starts_with(b"Bearer"), "{realm} {refusal:?}");

@@ -7,8 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access_token::Claims;
+use crate::client::{ClientStatus, KnownClient};
 use crate::id::Incarnation;
 use crate::refusal::{Reason, Refusal};
+use crate::scope::Scope;
 use crate::session::Session;
 use crate::time::Timestamp;
 use crate::user::{KnownUser, Status};
@@ -29,6 +31,8 @@ pub enum Evidence {
     Invalid,
     /// A genuine token, and the facts it names.
     Token(Proof),
+    /// A genuine token of a service account, and the client it names.
+    Client(ClientProof),
 }
 
 /// A genuine token and the facts it names, as they are now.
@@ -46,28 +50,60 @@ pub struct Proof {
     pub leeway: Duration,
 }
 
+/// A genuine token that a client got for itself (RFC 6749 §4.4), and the client as it is now. There is no user.
+#[derive(Clone, Debug)]
+pub struct ClientProof {
+    /// What the token says.
+    pub claims: Arc<Claims>,
+    /// Its client.
+    pub client: Arc<KnownClient>,
+    /// The store's incarnation.
+    pub incarnation: Incarnation,
+    /// Allowed clock difference.
+    pub leeway: Duration,
+}
+
+/// Whom a token stands for.
+#[derive(Clone, Debug)]
+enum Principal {
+    User(Arc<KnownUser>),
+    Client(Arc<KnownClient>),
+}
+
 /// Who is let through, with which permissions.
 #[derive(Clone, Debug)]
 pub struct Caller {
     claims: Arc<Claims>,
-    user: Arc<KnownUser>,
+    principal: Principal,
     scope: Bytes,
 }
 
 impl Caller {
     /// The token's claims.
     #[must_use]
-    pub fn claims(&self) -> &Claims {
+    pub fn claims(&self) -> &Arc<Claims> {
         &self.claims
     }
 
-    /// The user.
+    /// The user; none if the caller is a service account.
     #[must_use]
-    pub fn user(&self) -> &Arc<KnownUser> {
-        &self.user
+    pub fn user(&self) -> Option<&Arc<KnownUser>> {
+        match &self.principal {
+            Principal::User(user) => Some(user),
+            Principal::Client(_) => None,
+        }
     }
 
-    /// The scopes in force for this request, space separated: the user's, narrowed by the token's.
+    /// The client, if the caller is a service account.
+    #[must_use]
+    pub fn client(&self) -> Option<&Arc<KnownClient>> {
+        match &self.principal {
+            Principal::User(_) => None,
+            Principal::Client(client) => Some(client),
+        }
+    }
+
+    /// The scopes in force for this request, space separated: the user's or the client's, narrowed by the token's.
     #[must_use]
     pub fn scope(&self) -> &Bytes {
         &self.scope
@@ -146,7 +182,25 @@ pub fn decide_signed_in(policy: &Policy, ask: Ask, evidence: &Evidence, now: Tim
         return refuse(Reason::AmbiguousTarget);
     }
     match identify(policy, evidence, now) {
+        // It is nobody's account that a service account could look after.
+        Ok(Some(caller)) if caller.user().is_none() => refuse(Reason::Insufficient { scope: None }),
         Ok(Some(caller)) => Decision::Allow(Permit { ask, caller: Some(caller), options: Arc::clone(&policy.plain) }),
+        Ok(None) => refuse(Reason::NoCredentials),
+        Err(reason) => refuse(reason),
+    }
+}
+
+/// Judge a request to one of keyfob's own endpoints that needs the scope `needed`, of a user or a service account.
+#[must_use]
+pub fn decide_scoped(policy: &Policy, ask: Ask, evidence: &Evidence, needed: &str, now: Timestamp) -> Decision {
+    if ask.keeps_escapes() {
+        return refuse(Reason::AmbiguousTarget);
+    }
+    match identify(policy, evidence, now) {
+        Ok(Some(caller)) if caller.who().holds(needed) => {
+            Decision::Allow(Permit { ask, caller: Some(caller), options: Arc::clone(&policy.plain) })
+        }
+        Ok(Some(_)) => refuse(Reason::Insufficient { scope: Some(needed.into()) }),
         Ok(None) => refuse(Reason::NoCredentials),
         Err(reason) => refuse(reason),
     }
@@ -181,7 +235,8 @@ fn identify(policy: &Policy, evidence: &Evidence, now: Timestamp) -> Result<Opti
         Evidence::Nothing | Evidence::OtherScheme => Ok(None),
         Evidence::Malformed => Err(Reason::Malformed),
         Evidence::Token(proof) if proof.holds(now) => Ok(Some(Caller::new(policy, proof))),
-        Evidence::Invalid | Evidence::Token(_) => Err(Reason::InvalidToken),
+        Evidence::Client(proof) if proof.holds(now) => Ok(Some(Caller::of_client(proof))),
+        Evidence::Invalid | Evidence::Token(_) | Evidence::Client(_) => Err(Reason::InvalidToken),
     }
 }
 
@@ -199,6 +254,19 @@ impl Proof {
     }
 }
 
+impl ClientProof {
+    /// Whether token and client belong together and are both good at `now`.
+    fn holds(&self, now: Timestamp) -> bool {
+        let Self { claims, client, incarnation, leeway } = self;
+        let client = &client.client;
+        claims.incarnation == *incarnation
+            && now < claims.expires_at + *leeway
+            && claims.service_account() == Some(client.id)
+            && claims.session == client.session
+            && client.status == ClientStatus::Active
+    }
+}
+
 /// Whether a user may be let through anywhere.
 pub(super) fn may_act(user: &KnownUser) -> bool {
     user.user.status == Status::Active
@@ -212,18 +280,30 @@ impl Caller {
             // Cached under another policy: what it grants may be more than the policy in force does.
             Arc::new(policy.know(proof.user.user.clone()))
         };
-        let grant = &user.grant;
-        let carried = &proof.claims.scope;
-        // Equal is the common case and costs one comparison; a token of wider scope gives no more than the grant.
-        let scope = if grant.scope == **carried || grant.scope.is_subset_of(carried) {
-            grant.text.clone()
-        } else {
-            Bytes::from(grant.scope.intersection(carried).to_string())
-        };
-        Self { claims: Arc::clone(&proof.claims), user, scope }
+        let scope = narrowed(&user.grant.scope, &user.grant.text, &proof.claims.scope);
+        Self { claims: Arc::clone(&proof.claims), principal: Principal::User(user), scope }
+    }
+
+    fn of_client(proof: &ClientProof) -> Self {
+        let ClientProof { claims, client, .. } = proof;
+        let scope = narrowed(&client.client.scope, &client.scope_text, &claims.scope);
+        Self { claims: Arc::clone(claims), principal: Principal::Client(Arc::clone(client)), scope }
     }
 
     fn who(&self) -> Who<'_> {
-        Who { user: &self.user, granted: &self.user.grant.scope, carried: Some(&self.claims.scope) }
+        let carried = Some(&*self.claims.scope);
+        match &self.principal {
+            Principal::User(user) => Who::user(user, carried),
+            Principal::Client(client) => Who::client(client, carried),
+        }
     }
+}
+
+/// What is granted, narrowed by what the token carries, as text. Equal is the common case and costs one comparison; a
+/// token of wider scope gives no more than the grant.
+fn narrowed(granted: &Scope, text: &Bytes, carried: &Scope) -> Bytes {
+    if granted == carried || granted.is_subset_of(carried) {
+        return text.clone();
+    }
+    Bytes::from(granted.intersection(carried).to_string())
 }

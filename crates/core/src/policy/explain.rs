@@ -55,7 +55,7 @@ pub fn explain(policy: &Policy, ask: &Ask, user: Option<&KnownUser>) -> Explanat
         lines.push(("missing", "a user who is enabled".to_owned()));
         Some(Refusal { reason: Reason::InvalidToken, deny: place.deny() })
     } else {
-        let who = known.as_ref().map(|user| Who { user, granted: &user.grant.scope, carried: None });
+        let who = known.as_ref().map(|user| Who::user(user, None));
         policy.judge(&place, who).err().map(|lack| {
             lines.push(("missing", describe_lack(&lack, who)));
             Refusal { reason: lack.reason(), deny: place.deny() }

@@ -3,6 +3,7 @@
 
 use matchit::Params;
 
+use crate::client::KnownClient;
 use crate::refusal::Reason;
 use crate::scope::Scope;
 use crate::user::KnownUser;
@@ -20,8 +21,11 @@ pub(super) struct Place<'p, 'a> {
 /// A caller as far as a policy cares.
 #[derive(Clone, Copy)]
 pub(super) struct Who<'w> {
-    pub(super) user: &'w KnownUser,
-    /// What the user's roles grant now.
+    /// `sub`, as text.
+    pub(super) subject: &'w [u8],
+    /// The canonical username; a service account has none.
+    pub(super) username: Option<&'w str>,
+    /// What the user's roles or the client's registration grant now.
     pub(super) granted: &'w Scope,
     /// What the token carries, if it may carry less.
     pub(super) carried: Option<&'w Scope>,
@@ -103,25 +107,34 @@ impl<'p> Place<'p, '_> {
             return Err(Lack::Scope(&wanted.text));
         }
         match &permission.owner {
-            Some(owner) if !self.names(owner, who.user) => Err(Lack::Ownership),
+            Some(owner) if !self.names(owner, who) => Err(Lack::Ownership),
             _ => Ok(()),
         }
     }
 
-    /// Whether the path names `user`. Byte for byte, in the canonical spelling: the API behind reads the path as sent,
+    /// Whether the path names `who`. Byte for byte, in the canonical spelling: the API behind reads the path as sent,
     /// and to it `Alice` may be somebody else than `alice`.
-    fn names(&self, owner: &Owner, user: &KnownUser) -> bool {
+    fn names(&self, owner: &Owner, who: Who<'_>) -> bool {
         let (name, caller) = match owner {
-            Owner::Subject(name) => (name, user.subject_header.as_ref()),
-            Owner::Username(name) => (name, user.user.username.as_str().as_bytes()),
+            Owner::Subject(name) => (name, Some(who.subject)),
+            Owner::Username(name) => (name, who.username.map(str::as_bytes)),
         };
-        self.parameters.get(name).is_some_and(|named| named.as_bytes() == caller)
+        self.parameters.get(name).is_some_and(|named| Some(named.as_bytes()) == caller)
     }
 }
 
-impl Who<'_> {
-    /// Whether both the user's roles and the token give `name`.
-    fn holds(self, name: &str) -> bool {
+impl<'w> Who<'w> {
+    pub(super) fn user(known: &'w KnownUser, carried: Option<&'w Scope>) -> Self {
+        let username = Some(known.user.username.as_str());
+        Self { subject: &known.subject_header, username, granted: &known.grant.scope, carried }
+    }
+
+    pub(super) fn client(known: &'w KnownClient, carried: Option<&'w Scope>) -> Self {
+        Self { subject: &known.subject_header, username: None, granted: &known.client.scope, carried }
+    }
+
+    /// Whether both the grant and the token give `name`.
+    pub(super) fn holds(self, name: &str) -> bool {
         self.granted.contains(name) && self.carried.is_none_or(|carried| carried.contains(name))
     }
 

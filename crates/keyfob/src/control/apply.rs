@@ -1,6 +1,7 @@
 //! Carries out one intention: load, decide, save, wait for the acknowledgement. The server and a command without a
 //! server run this same code. Each change writes its audit row in its own transaction, with the actor (G16).
 
+mod clients;
 mod installation;
 mod sessions;
 mod token;
@@ -32,6 +33,12 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::UserDelete { user } => users::delete(desk, actor, &user).await,
         Intention::SessionList { user } => sessions::list(desk, &user).await,
         Intention::SessionEnd { which } => sessions::end(desk, actor, &which).await,
+        Intention::ClientAdd { name, scope } => clients::add(desk, actor, &name, &scope).await,
+        Intention::ClientList { after } => clients::list(desk, after.as_deref()).await,
+        Intention::ClientScope { client, scope } => clients::scope(desk, actor, &client, &scope).await,
+        Intention::ClientRotateSecret { client } => clients::rotate_secret(desk, actor, &client).await,
+        Intention::ClientStatus { client, status } => clients::status(desk, actor, &client, status).await,
+        Intention::ClientDelete { client } => clients::delete(desk, actor, &client).await,
         Intention::SigningKeyList => installation::signing_keys(desk).await,
         Intention::Policy => installation::policy(desk).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,

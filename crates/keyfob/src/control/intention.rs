@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use keyfob_core::client::ClientStatus;
 use keyfob_core::secret::Secret;
 use keyfob_core::user::{RoleName, Status};
 use serde::{Deserialize, Serialize, Serializer};
@@ -70,6 +71,42 @@ pub enum Intention {
     SessionEnd {
         /// Which.
         which: SessionChoice,
+    },
+    /// Register a client.
+    ClientAdd {
+        /// Its name.
+        name: String,
+        /// What it may have for itself, space separated.
+        scope: String,
+    },
+    /// List clients, a page at a time, in order of name.
+    ClientList {
+        /// The last name of the page before.
+        after: Option<String>,
+    },
+    /// Replace what a client may have for itself.
+    ClientScope {
+        /// Which, by name or id.
+        client: String,
+        /// The scopes, space separated.
+        scope: String,
+    },
+    /// Give a client another secret.
+    ClientRotateSecret {
+        /// Which, by name or id.
+        client: String,
+    },
+    /// Suspend or resume a client.
+    ClientStatus {
+        /// Which, by name or id.
+        client: String,
+        /// The new status.
+        status: ClientStatus,
+    },
+    /// Delete a client.
+    ClientDelete {
+        /// Which, by name or id.
+        client: String,
     },
     /// List the signing keys.
     SigningKeyList,

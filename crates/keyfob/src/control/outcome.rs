@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use keyfob_core::client::{Client, ClientStatus};
 use keyfob_core::session::SessionListing;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::user::{RoleName, Status, User};
 use serde::{Deserialize, Serialize};
 
+use super::ShownOnce;
 use crate::clock::rfc3339;
 
 /// What was done or found.
@@ -30,6 +32,19 @@ pub enum Outcome {
     Sessions(Vec<SessionView>),
     /// Sessions ended; false if there was nothing to end.
     Ended(bool),
+    /// A client as it is now, whether anything changed, and its secret if it is a new one.
+    Client {
+        /// The client.
+        client: ClientView,
+        /// False if it was so already.
+        changed: bool,
+        /// The new secret.
+        secret: Option<ShownOnce>,
+    },
+    /// A page of clients.
+    Clients(Vec<ClientView>),
+    /// A client is gone.
+    ClientDeleted(ClientView),
     /// Signing keys, newest first.
     SigningKeys(Vec<KeyView>),
     /// The policy in force, if one was ever imported.
@@ -95,6 +110,33 @@ impl From<&SessionListing> for SessionView {
             expires_at: rfc3339(listing.session.expires_at),
             client_name: listing.client_name.clone(),
             address: listing.address.clone(),
+        }
+    }
+}
+
+/// A client, for people and scripts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientView {
+    /// Its id, never reused: `client_id`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `active` or `suspended`.
+    pub status: ClientStatus,
+    /// What it may have for itself, space separated.
+    pub scope: String,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+}
+
+impl From<&Client> for ClientView {
+    fn from(client: &Client) -> Self {
+        Self {
+            id: client.id.to_string(),
+            name: client.name.to_string(),
+            status: client.status,
+            scope: client.scope.to_string(),
+            created_at: rfc3339(client.created_at),
         }
     }
 }

@@ -7,12 +7,14 @@ use http::{Request, request};
 use hyper::body::Incoming;
 use keyfob_core::policy::{Ask, Caller, Decision};
 use keyfob_core::refusal::{Reason, Refusal};
+use keyfob_core::user::KnownUser;
 use keyfob_tower::guard;
 
+use super::client;
 use super::problem::HttpError;
 use crate::app::App;
+use crate::gateway::framing;
 use crate::serve::listener::Connection;
-use crate::{client, framing};
 
 /// The call.
 pub(super) struct Call {
@@ -52,10 +54,15 @@ impl Call {
     /// less than this.
     pub(super) async fn full_caller(&self) -> Result<Caller, HttpError> {
         let caller = self.caller().await?;
-        if caller.user().grant.scope.is_subset_of(&caller.claims().scope) {
+        if user(&caller)?.grant.scope.is_subset_of(&caller.claims().scope) {
             return Ok(caller);
         }
         let refusal = Refusal { reason: Reason::Insufficient { scope: None }, deny: None };
         Err(HttpError::Refused(refusal, self.app.style.clone()))
     }
+}
+
+/// The user that a signed-in permit always names; if it did not, nobody would be let in.
+pub(super) fn user(caller: &Caller) -> Result<&Arc<KnownUser>, HttpError> {
+    caller.user().ok_or(HttpError::CannotTell)
 }

@@ -10,7 +10,7 @@ use crate::body::Body;
 
 /// A page of the internal listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
+pub(super) enum Page {
     /// The process answers.
     Live,
     /// It can decide: its store answers and its feed is applied.
@@ -19,7 +19,7 @@ pub(crate) enum Page {
     Metrics,
 }
 
-pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<Body> {
+pub(super) async fn answer(app: &App, page: Page, method: &Method) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
         return HttpError::MethodNotAllowed("GET, HEAD").into_response();
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::attempt::{self, Guess};
 use super::form::{self, Media};
-use super::{Call, HttpError, Reply, sessions};
+use super::{Call, HttpError, Reply, call, sessions};
 use crate::app::App;
 use crate::clock;
 
@@ -28,11 +28,11 @@ pub(super) async fn change(call: Call) -> Reply {
     let media = form::media(&parts.headers)?;
     let body = form::bytes(body, &app.settings.limits).await?;
     let form = read(media, &body)?;
+    let username = &call::user(&caller)?.user.username;
     let new = Password::parse(form.new_password.expose())
-        .and_then(|new| app.rules.check(&new, &caller.user().user.username).map(|()| new))
+        .and_then(|new| app.rules.check(&new, username).map(|()| new))
         .map_err(|problem| HttpError::Unprocessable("password-refused", problem.to_string()))?;
-    let username = caller.user().user.username.as_str().to_owned();
-    let guess = Guess { username, password: form.current_password, address };
+    let guess = Guess { username: username.to_string(), password: form.current_password, address };
     let task = tokio::spawn(async move { replace(&app, &caller, guess, new).await });
     task.await.map_err(|_| HttpError::CannotTell)?
 }

@@ -8,13 +8,13 @@ use keyfob_core::policy::Caller;
 use keyfob_store::{Audit, Changed, StoreError};
 use serde_json::{Value, json};
 
-use super::{Call, HttpError, Reply, problem};
+use super::{Call, HttpError, Reply, call, problem};
 use crate::app::App;
 use crate::clock::{self, rfc3339};
 
 pub(super) async fn me(call: Call) -> Reply {
     let caller = call.caller().await?;
-    let user = &caller.user().user;
+    let user = &call::user(&caller)?.user;
     let document = json!({
         "sub": user.id.to_string(),
         "username": user.username.as_str(),

@@ -5,5 +5,6 @@ mod account;
 mod browser;
 mod check;
 mod hostile;
+mod metadata;
 mod operator;
 mod sign_in;

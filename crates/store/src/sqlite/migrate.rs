@@ -15,6 +15,7 @@ const APPLICATION_ID: i32 = 0x6b66_6f62;
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_api_keys.sql"),
+    include_str!("migrations/0004_clients.sql"),
     include_str!("migrations/0006_incarnation.sql"),
 ];
 

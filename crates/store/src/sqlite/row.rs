@@ -1,6 +1,8 @@
 //! Columns to values and back. Whatever the schema allows and a value does not is damage, never a guess.
 
 use aws_lc_rs::digest;
+use keyfob_core::client::{ClientName, ClientStatus};
+use keyfob_core::scope::Scope;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::{RoleName, Status, Username};
 
@@ -53,5 +55,32 @@ pub(super) fn status(text: &str) -> Outcome<Status> {
         "active" => Ok(Status::Active),
         "disabled" => Ok(Status::Disabled),
         _ => Err(corrupt(format!("{text:?} is no status"))),
+    }
+}
+
+/// A scope as read.
+pub(super) fn scope(text: &str) -> Outcome<Scope> {
+    Scope::parse(text).map_err(|problem| corrupt(format!("a stored scope is none: {problem}")))
+}
+
+/// A client name as read.
+pub(super) fn client_name(text: String) -> Outcome<ClientName> {
+    ClientName::try_from(text).map_err(|problem| corrupt(format!("a stored client name is none: {problem}")))
+}
+
+/// A client's status as stored.
+pub(super) fn client_status_text(status: ClientStatus) -> &'static str {
+    match status {
+        ClientStatus::Active => "active",
+        ClientStatus::Suspended => "suspended",
+    }
+}
+
+/// A client's status as read.
+pub(super) fn client_status(text: &str) -> Outcome<ClientStatus> {
+    match text {
+        "active" => Ok(ClientStatus::Active),
+        "suspended" => Ok(ClientStatus::Suspended),
+        _ => Err(corrupt(format!("{text:?} is no status of a client"))),
     }
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use keyfob_core::access_token::Claims;
 use keyfob_core::change::Fact;
-use keyfob_core::id::{Incarnation, SessionId, TokenId, UserId};
+use keyfob_core::client::{Client, ClientName, ClientStatus, KnownClient};
+use keyfob_core::id::{ClientId, Incarnation, SessionId, TokenId, UserId};
+use keyfob_core::opaque::Digest;
+use keyfob_core::scope::Scope;
 use keyfob_core::session::Session;
 use keyfob_core::time::Timestamp;
 use shuttle::future::block_on;
@@ -186,4 +189,40 @@ fn an_entry_costs_what_the_memory_budget_says() {
     assert_eq!(size_of::<(TokenHash, Arc<Claims>)>(), 24);
     assert_eq!(size_of::<(SessionId, super::RememberedSession)>(), 56);
     assert_eq!(size_of::<Claims>(), 104);
+}
+
+#[test]
+fn a_client_is_remembered_until_it_changes() {
+    run(|| {
+        let cache = FactCache::new(8);
+        let known = |id: u8| {
+            let client = Client {
+                id: ClientId::from_bytes([id; 16]),
+                name: ClientName::parse("robot").unwrap(),
+                scope: Scope::default(),
+                status: ClientStatus::Active,
+                session: SessionId::from_bytes([id; 16]),
+                created_at: NOW,
+            };
+            Arc::new(KnownClient::new(client, Digest([id; 32])))
+        };
+        let put = |id: u8| {
+            let loaded = async { Ok::<_, ()>(Some(known(id))) };
+            assert!(block_on(cache.client(ClientId::from_bytes([id; 16]), loaded)).unwrap().is_some());
+        };
+        let hit = |id: u8| cache.client_hit(ClientId::from_bytes([id; 16])).is_some();
+        put(1);
+        put(2);
+        cache.forget(Fact::Client(ClientId::from_bytes([1; 16])));
+        assert_eq!((hit(1), hit(2)), (false, true));
+        cache.forget_all();
+        assert!(!hit(2));
+        // A fill that began before the change brings nothing that stays.
+        let late = async {
+            cache.forget(Fact::Client(ClientId::from_bytes([3; 16])));
+            Ok::<_, ()>(Some(known(3)))
+        };
+        assert!(block_on(cache.client(ClientId::from_bytes([3; 16]), late)).unwrap().is_some());
+        assert!(!hit(3));
+    });
 }

@@ -44,7 +44,7 @@ impl Reached {
                 .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
                 .collect();
             let caller = request.extensions().get::<Caller>();
-            let caller = caller.map(|caller| caller.user().user.username.to_string());
+            let caller = caller.and_then(|caller| caller.user().map(|known| known.user.username.to_string()));
             Json(json!({ "headers": seen, "caller": caller }))
         })
     }
@@ -55,7 +55,7 @@ fn require(issuer: &Issuer) -> RequireToken<LocalVerifier<Table>> {
 }
 
 fn style() -> Style {
-    Style { profile: Profile::Rfc6750, realm: "api".into() }
+    Style { profile: Profile::Rfc6750, realm: "api".into(), resource_metadata: None }
 }
 
 /// The whole of a router behind the guard; every path that exists answers.

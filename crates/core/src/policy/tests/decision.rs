@@ -102,7 +102,7 @@ fn anybody_may_use_a_public_route_and_a_good_token_is_still_named() {
     assert!(permit(&policy, "GET /news", &Evidence::OtherScheme).caller().is_none());
     assert_eq!(refusal(&policy, "GET /news", &Evidence::Malformed).reason, Reason::Malformed);
     let named = permit(&policy, "GET /news", &token(&policy, &["analyst"]));
-    assert_eq!(named.caller().map(|caller| caller.user().user.id), Some(UserId::from_bytes(ALICE)));
+    assert_eq!(named.caller().map(|caller| caller.user().expect("a user").user.id), Some(UserId::from_bytes(ALICE)));
 }
 
 #[test]

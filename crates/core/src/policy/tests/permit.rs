@@ -11,7 +11,7 @@ fn a_warm_decision_shares_what_it_hands_on() {
     let Evidence::Token(Proof { user, .. }) = &evidence else { panic!("a token") };
     let permit = permit(&policy, "GET /reports/7", &evidence);
     let caller = permit.caller().expect("somebody");
-    assert!(Arc::ptr_eq(caller.user(), user));
+    assert!(Arc::ptr_eq(caller.user().expect("a user"), user));
     assert_eq!(caller.scope().as_ptr(), user.grant.text.as_ptr(), "the scope text was copied");
 }
 
@@ -26,7 +26,7 @@ fn a_grant_of_another_policy_is_never_trusted() {
     assert!(!allows(&new, "POST /reports/7", &evidence));
     let permit = permit(&new, "GET /me", &evidence);
     let caller = permit.caller().expect("somebody");
-    assert_eq!(caller.user().grant.policy_version, 8);
+    assert_eq!(caller.user().expect("a user").grant.policy_version, 8);
     assert_eq!(caller.scope().as_ref(), b"", "the new policy grants nothing that the token carries");
 }
 

@@ -102,9 +102,10 @@ impl Answer {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The challenge, or nothing.
+    /// The challenge up to the RFC 9728 address at its end, or nothing.
     pub fn challenge(&self) -> &str {
-        self.header("www-authenticate").unwrap_or_default()
+        let whole = self.header("www-authenticate").unwrap_or_default();
+        whole.split_once(", resource_metadata=").map_or(whole, |(before, _)| before)
     }
 
     /// The body as text.

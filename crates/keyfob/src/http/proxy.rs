@@ -6,24 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use keyfob_core::access_token::Claims;
 use keyfob_core::policy::{Ask, Decision, Permit};
 use keyfob_core::refusal::{Reason, Refusal};
-use keyfob_core::time::Timestamp;
 use keyfob_tower::{guard, refusal};
 
-use super::{ClientInfo, Gateway, StillAllowed};
+use super::client;
+use super::cors;
+use super::problem::{HttpError, problem};
+use super::request_id::{self, RequestId};
 use crate::app::App;
 use crate::body::Body;
+use crate::clock;
+use crate::gateway::{ClientInfo, StillAllowed, framing};
 use crate::metrics::{DoorName, Outcome};
-use crate::reply::problem;
-use crate::request_id::{self, RequestId};
 use crate::serve::listener::Connection;
-use crate::{client, clock, cors, framing};
 
-/// The API's answer, or why there is none.
-pub(crate) async fn answer(
+pub(super) async fn answer(
     app: &Arc<App>,
-    gateway: Option<&Gateway>,
     connection: &Connection,
     request: Request<Incoming>,
     id: RequestId,
@@ -45,7 +45,7 @@ pub(crate) async fn answer(
     {
         return cors.preflight("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
-    let mut response = judged(app, gateway, connection, ask, request, id).await;
+    let mut response = judged(app, connection, ask, request, id).await;
     if let Some(cors) = &cors {
         cors.mark(response.headers_mut());
     }
@@ -54,7 +54,6 @@ pub(crate) async fn answer(
 
 async fn judged(
     app: &Arc<App>,
-    gateway: Option<&Gateway>,
     connection: &Connection,
     ask: Ask,
     request: Request<Incoming>,
@@ -63,7 +62,7 @@ async fn judged(
     match guard::judge(&app.verifier, ask, request.headers()).await {
         Ok(Decision::Allow(permit)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
-            forward(app, gateway, connection, permit, request, id).await
+            forward(app, connection, permit, request, id).await
         }
         Ok(Decision::Refuse(refused)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Refused);
@@ -78,18 +77,18 @@ async fn judged(
 
 async fn forward(
     app: &Arc<App>,
-    gateway: Option<&Gateway>,
     connection: &Connection,
     permit: Permit,
     mut request: Request<Incoming>,
     id: RequestId,
 ) -> Response<Body> {
-    let Some(gateway) = gateway else {
+    let Some(gateway) = &app.gateway else {
         return problem(404, "no-upstream", "this keyfob has no API behind it: start it with --upstream");
     };
     let proxied = client::is_trusted(connection.peer.ip().to_canonical(), &app.settings.trusted_proxies);
     let Ok(client) = client_info(app, connection, request.headers(), proxied) else {
-        return problem(400, "bad-forwarded-for", "X-Forwarded-For cannot be read");
+        let detail = "X-Forwarded-For cannot be read".to_owned();
+        return HttpError::BadRequest("bad-forwarded-for", detail).into_response();
     };
     let kept = request.headers().get(request_id::HEADER).filter(|id| proxied && request_id::can_be_kept(id));
     if kept.is_none() {
@@ -126,30 +125,30 @@ fn client_info(
 /// its "no" is heard at the next beat.
 struct Alive {
     app: Arc<App>,
-    token: Option<(keyfob_core::id::SessionId, Timestamp)>,
+    token: Option<Arc<Claims>>,
     dead: Arc<AtomicBool>,
 }
 
 impl Alive {
     fn of(app: &Arc<App>, permit: &Permit) -> Self {
-        let token = permit.caller().map(|caller| (caller.claims().session, caller.claims().expires_at));
+        let token = permit.caller().map(|caller| Arc::clone(caller.claims()));
         Self { app: Arc::clone(app), token, dead: Arc::new(AtomicBool::new(false)) }
     }
 }
 
 impl StillAllowed for Alive {
     fn still_allowed(&self) -> bool {
-        let Some((session, expires_at)) = self.token else { return true };
+        let Some(claims) = &self.token else { return true };
         if self.dead.load(Ordering::Relaxed) {
             return false;
         }
-        if let Some(live) = self.app.verifier.is_live_in_memory(session, expires_at, clock::now()) {
+        if let Some(live) = self.app.verifier.is_live_in_memory(claims, clock::now()) {
             return live;
         }
-        let (app, dead) = (Arc::clone(&self.app), Arc::clone(&self.dead));
+        let (app, claims, dead) = (Arc::clone(&self.app), Arc::clone(claims), Arc::clone(&self.dead));
         tokio::spawn(async move {
             // "Could not tell" cuts too: fail closed.
-            let live = app.verifier.is_live(session, expires_at).await.unwrap_or(false);
+            let live = app.verifier.is_live(&claims).await.unwrap_or(false);
             dead.store(!live, Ordering::Relaxed);
         });
         true
