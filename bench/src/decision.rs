@@ -95,6 +95,7 @@ fn verifier(house: &House) -> Outcome<StoreVerifier> {
         keys: house.keys.accepted().into_arc_swap(),
         policy: Policy::parse(house::POLICY, 1)?.into_arc_swap(),
         failed_signatures: keyfob::failed_signatures::FailedSignatures::default(),
+        retirements: keyfob::verify::Retirements::seen_at_start(None),
     })
 }
 

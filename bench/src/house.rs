@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyfob::config::Settings;
 use keyfob::keys::Keys;
 use keyfob::{clock, control};
 use keyfob_core::access_token::{Claims, Profile};
@@ -55,7 +56,8 @@ impl House {
         let by = audit("bench.prepared");
         open.store.set_public_url(ORIGIN, &by).await?;
         open.store.set_policy(POLICY, &by).await?;
-        let keys = Keys::load_or_make(&*open.store, algorithm).await?;
+        let settings = Settings { signing_algorithm: algorithm, ..Settings::default() };
+        let keys = Keys::load_or_make(&*open.store, settings.schedule()).await?;
         let (issuer, audience) = (ORIGIN.into(), ORIGIN.into());
         let profile = Profile { issuer, audience, leeway: Duration::from_secs(30), tagger: open.tagger.clone() };
         let password = Hasher::new(Cost::default()).hash(&Password::parse(PASSWORD)?, &clock::random())?;

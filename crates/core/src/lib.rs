@@ -16,6 +16,7 @@ pub mod opaque;
 pub mod password;
 pub mod policy;
 pub mod refusal;
+pub mod rotation;
 pub mod scope;
 pub mod secret;
 pub mod session;

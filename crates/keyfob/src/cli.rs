@@ -69,7 +69,7 @@ enum Command {
     /// Look into access tokens
     #[command(subcommand)]
     Token(token::Token),
-    /// List signing keys
+    /// List, rotate and retire signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKey),
     /// Export or import the root key, which is kept outside the database

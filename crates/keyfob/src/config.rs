@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use keyfob_core::password::Cost;
 use keyfob_core::refusal::Profile;
+use keyfob_core::rotation::Schedule;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::throttle::Limits;
 
@@ -56,6 +57,10 @@ pub struct Settings {
     pub leeway: Duration,
     /// The algorithm of new signing keys.
     pub signing_algorithm: Algorithm,
+    /// How long a key signs (30 days; 1 s to 400 days).
+    pub signing_key_life: Duration,
+    /// How long the next key is published before it signs (24 h; 0 to 30 days).
+    pub publish_ahead: Duration,
     /// Fewest code points of a new password (15; 8 to 64).
     pub password_min: usize,
     /// Argon2id cost of new hashes.
@@ -148,6 +153,18 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// How often signing keys change, and what they sign.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            key_life: self.signing_key_life,
+            publish_ahead: self.publish_ahead,
+            token_life: self.access_life,
+            leeway: self.leeway,
+            algorithm: self.signing_algorithm,
+        }
+    }
+
     /// The address where passwords and tokens would cross a network in the clear (RFC 6750 §5.3), if there is one. The one
     /// place that decides it. The internal listener never speaks TLS, so a certificate does not protect it.
     #[must_use]
@@ -180,6 +197,8 @@ impl Default for Settings {
             access_life: Duration::from_mins(15),
             leeway: Duration::from_secs(30),
             signing_algorithm: Algorithm::default(),
+            signing_key_life: Duration::from_hours(30 * 24),
+            publish_ahead: Duration::from_hours(24),
             password_min: keyfob_core::password::CODE_POINTS_MIN,
             password_cost: Cost::default(),
             hash_threads: 0,

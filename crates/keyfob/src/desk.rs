@@ -19,6 +19,7 @@ pub fn of(app: &Arc<App>) -> Arc<Desk> {
         store: Arc::clone(app.store()),
         rules: app.rules.clone(),
         profile: app.verifier.profile.clone(),
+        schedule: app.settings.schedule(),
         hashing: Arc::<Node>::clone(&node),
         acknowledge: node,
         turn: tokio::sync::Mutex::new(()),

@@ -85,7 +85,8 @@ async fn apply(app: &App, fact: Fact) -> Result<()> {
     match fact {
         Fact::Policy => app.verifier.policy.store(Arc::new(load_policy(&*app.verifier.store).await?)),
         Fact::SigningKeys => {
-            let keys = Keys::load(&*app.verifier.store, app.settings.signing_algorithm).await?;
+            let keys = Keys::load(&*app.verifier.store).await?;
+            // Accepted before it signs: no token is handed out that is refused a moment later.
             app.verifier.keys.store(Arc::new(keys.accepted()));
             app.keys.store(Arc::new(keys));
         }
@@ -93,6 +94,9 @@ async fn apply(app: &App, fact: Fact) -> Result<()> {
     }
     // After the swap: a fill that began before it is refused by the cache, one that begins now sees the new value.
     app.verifier.facts.forget(fact);
+    if fact == Fact::SigningKeys {
+        app.verifier.retirements.note(app.keys.load().retired_at);
+    }
     Ok(())
 }
 

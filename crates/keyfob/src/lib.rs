@@ -19,5 +19,6 @@ pub mod http;
 pub mod keys;
 pub mod log;
 pub mod metrics;
+pub mod rotation;
 pub mod serve;
 pub mod verify;

@@ -31,7 +31,8 @@ use crate::hashing::HashingPool;
 use crate::http::{Front, Metadata};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::verify::StoreVerifier;
+use crate::rotation;
+use crate::verify::{Retirements, StoreVerifier};
 use listener::Door;
 
 pub use problem::ServeProblem;
@@ -84,8 +85,11 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     };
     let listeners = vec![run(public, Door::Public, tls.clone()), run(internal, Door::Internal, None)];
     let feed = tokio::spawn(feed::follow(Arc::clone(&app)));
-    let background =
-        vec![tokio::spawn(reload::sweep(Arc::clone(&app))), tokio::spawn(reload::watch(Arc::clone(&app), tls.clone()))];
+    let background = vec![
+        tokio::spawn(reload::sweep(Arc::clone(&app))),
+        tokio::spawn(rotation::run(Arc::clone(&app))),
+        tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
+    ];
     let control = control::listen(&hold, desk::of(&app))?;
     Ok(Running {
         public: public_address,
@@ -174,7 +178,7 @@ async fn app(
 ) -> Result<App, ServeProblem> {
     // The revision first: what changes while the facts are loaded is then applied once more.
     let applied = Applied::new(store.revision().await?);
-    let keys = Keys::load_or_make(&*store, settings.signing_algorithm).await?;
+    let keys = Keys::load_or_make(&*store, settings.schedule()).await?;
     let policy = feed::load_policy(&*store).await?;
     let verifier = StoreVerifier {
         facts: FactCache::new(settings.cache_entries),
@@ -182,6 +186,7 @@ async fn app(
         keys: ArcSwap::from_pointee(keys.accepted()),
         policy: ArcSwap::from_pointee(policy),
         failed_signatures: FailedSignatures::default(),
+        retirements: Retirements::seen_at_start(keys.retired_at),
         store,
     };
     let metadata = Metadata::of(public_url, &settings.prefix);

@@ -2,6 +2,7 @@
 //! from the store. Remembers facts, never verdicts. "Could not tell" is an error and becomes 503.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Claims, Profile};
@@ -33,6 +34,40 @@ pub struct StoreVerifier {
     pub policy: ArcSwap<Policy>,
     /// Counts failed signatures per session.
     pub failed_signatures: FailedSignatures,
+    /// Counts keys that were retired while somebody was let in.
+    pub retirements: Retirements,
+}
+
+/// When a signing key was retired last. A tunnel or a long stream that was let in before may have been let in by a
+/// token of that key, and is cut: in an emergency a new handshake is a small price.
+#[derive(Debug)]
+pub struct Retirements(AtomicI64);
+
+impl Retirements {
+    /// When the last one was before this process let anybody in.
+    #[must_use]
+    pub fn seen_at_start(at: Option<Timestamp>) -> Self {
+        Self(AtomicI64::new(at.map_or(i64::MIN, Timestamp::micros)))
+    }
+
+    /// A retirement that is in force: noted after everything verified before was forgotten.
+    pub fn note(&self, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.0.fetch_max(at.micros(), Ordering::SeqCst);
+        }
+    }
+
+    /// What a request must take before it is judged, to see later whether it [`Retirements::has_passed`].
+    #[must_use]
+    pub fn seen(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Whether a key was retired since `seen`.
+    #[must_use]
+    pub fn has_passed(&self, seen: i64) -> bool {
+        self.seen() != seen
+    }
 }
 
 impl Verify for StoreVerifier {

@@ -164,7 +164,7 @@ fn a_token_is_looked_into_and_never_shown() {
         said.contains("because   its session is ended") && said.contains("because   its user is disabled"),
         "{said}"
     );
-    assert_eq!(done(home, &["signing-key", "list"], "").lines().count(), 2);
+    assert_eq!(done(home, &["signing-key", "list"], "").lines().count(), 3);
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub(crate) mod installation;
 pub(crate) mod races;
 pub(crate) mod sample;
 pub(crate) mod sessions;
+pub(crate) mod signing_keys;
 pub(crate) mod users;
 
 /// One test per case. `$open` is an async function that gives a new store and what must outlive it.
@@ -73,13 +74,18 @@ macro_rules! conformance_suite {
             installation::the_incarnation_is_the_one_given_at_first,
             installation::a_public_url_is_kept,
             installation::a_policy_gets_a_new_version_only_when_it_differs,
-            installation::signing_keys_come_back_and_sign,
             installation::audit_rows_come_newest_first_and_are_cut,
             installation::the_feed_names_each_fact_at_its_own_revision,
             installation::the_feed_comes_in_pages,
             installation::the_doorbell_rings_after_each_change_and_only_then,
             installation::sweeping_removes_what_ended_and_nothing_else,
             installation::a_sound_store_passes_its_check,
+            signing_keys::signing_keys_come_back_and_sign,
+            signing_keys::a_key_step_that_lacks_a_key_or_has_nothing_to_do_leaves_no_trace,
+            signing_keys::a_rotated_key_is_kept_until_nothing_it_signed_is_alive,
+            signing_keys::retiring_the_key_that_signs_makes_the_next_one_sign,
+            signing_keys::of_many_rotations_at_once_one_takes_place,
+            signing_keys::a_retirement_wins_over_a_rotation_it_races_with,
             races::of_many_makers_of_one_name_one_makes_it,
             races::no_login_outlives_a_password_change_it_raced_with,
             races::fifty_right_logins_at_once_all_succeed,

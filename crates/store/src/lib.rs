@@ -179,8 +179,10 @@ pub trait Store: Send + Sync {
     /// All signing keys, newest first, unwrapped by the root key.
     async fn signing_keys(&self) -> Result<Vec<StoredKey>>;
 
-    /// Add a signing key. Raises the revision.
-    async fn add_signing_key(&self, key: &SigningKey, by: &Audit) -> Result<Revision>;
+    /// Take one step in the life of the signing keys, with an audit row for each key that it moves. `fresh` are keys
+    /// that it may publish; if it takes one more, it is refused as [`keyfob_core::rotation::Refusal::Short`]. Of steps at
+    /// once, each sees what the one before left. Raises the revision.
+    async fn turn_signing_keys(&self, turn: &KeyTurn, fresh: &[SigningKey]) -> Result<Turned>;
 
     /// The policy in force, if one was ever imported.
     async fn policy(&self) -> Result<Option<StoredPolicy>>;

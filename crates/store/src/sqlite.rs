@@ -44,9 +44,9 @@ use self::failure::Outcome;
 use self::writer::Writer;
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, KeyMade, Life, Login, Made,
-    NewKey, NewUser, PasswordChange, Reservation, Result, Saved, Store, StoreError, StoredClient, StoredKey,
-    StoredPolicy,
+    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, KeyMade, KeyTurn, Life, Login,
+    Made, NewKey, NewUser, PasswordChange, Reservation, Result, Saved, Store, StoreError, StoredClient, StoredKey,
+    StoredPolicy, Turned,
 };
 
 const COUNTS: &str =
@@ -288,9 +288,10 @@ impl Store for Sqlite {
         self.read(|db| keys::all(db, &self.root_key))
     }
 
-    async fn add_signing_key(&self, key: &SigningKey, by: &Audit) -> Result<Revision> {
-        let (key, by) = (keys::wrap(key, &self.root_key, self.rng)?, by.clone());
-        self.writer.write(move |transaction| keys::add(transaction, &key, &by)).await
+    async fn turn_signing_keys(&self, turn: &KeyTurn, fresh: &[SigningKey]) -> Result<Turned> {
+        let wrap = |key| keys::wrap(key, &self.root_key, self.rng);
+        let (turn, fresh) = (turn.clone(), fresh.iter().map(wrap).collect::<Result<Vec<_>>>()?);
+        self.writer.write(move |transaction| keys::turn(transaction, &turn, &fresh)).await
     }
 
     async fn policy(&self) -> Result<Option<StoredPolicy>> {

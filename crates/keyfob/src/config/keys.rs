@@ -95,6 +95,12 @@ pub(super) const KEYS: &[Key] = &[
         one_of(v, &[("ES256", Algorithm::Es256), ("EdDSA", Algorithm::EdDsa), ("RS256", Algorithm::Rs256)])
             .map(|algorithm| d.settings.signing_algorithm = algorithm)
     }),
+    key("signing-key-life", "a length of time from 1s to 400d, such as `30d`", |d, v| {
+        v.duration(SECOND, 400 * DAY).map(|length| d.settings.signing_key_life = length)
+    }),
+    key("publish-ahead", "a length of time from 0s to 30d, such as `24h`", |d, v| {
+        v.duration(Duration::ZERO, 30 * DAY).map(|length| d.settings.publish_ahead = length)
+    }),
     key("password-min-length", "a whole number from 8 to 64", |d, v| {
         v.count(8, 64).map(|least| d.settings.password_min = least)
     }),

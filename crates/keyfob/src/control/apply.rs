@@ -4,6 +4,7 @@
 mod clients;
 mod installation;
 mod sessions;
+mod signing_keys;
 mod token;
 mod users;
 
@@ -39,7 +40,9 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::ClientRotateSecret { client } => clients::rotate_secret(desk, actor, &client).await,
         Intention::ClientStatus { client, status } => clients::status(desk, actor, &client, status).await,
         Intention::ClientDelete { client } => clients::delete(desk, actor, &client).await,
-        Intention::SigningKeyList => installation::signing_keys(desk).await,
+        Intention::SigningKeyList => signing_keys::list(desk).await,
+        Intention::SigningKeyRotate { early } => signing_keys::rotate(desk, actor, early).await,
+        Intention::SigningKeyRetire { kid } => signing_keys::retire(desk, actor, &kid).await,
         Intention::Policy => installation::policy(desk).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
         Intention::Backup { file } => installation::backup(desk, actor, &file).await,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use keyfob_core::access_token::Profile;
 use keyfob_core::change::Revision;
 use keyfob_core::password::{Cost, Hasher, Password, PasswordHash, Rules};
+use keyfob_core::rotation::Schedule;
 use keyfob_store::Store;
 
 use super::Problem;
@@ -19,6 +20,8 @@ pub struct Desk {
     pub rules: Rules,
     /// What tokens are inspected against.
     pub profile: Profile,
+    /// How often signing keys change.
+    pub schedule: Schedule,
     /// Where passwords are hashed.
     pub hashing: Arc<dyn HashPassword>,
     /// Says when a change is in force.

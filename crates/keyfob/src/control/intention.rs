@@ -110,6 +110,16 @@ pub enum Intention {
     },
     /// List the signing keys.
     SigningKeyList,
+    /// Let the next signing key take over.
+    SigningKeyRotate {
+        /// Although it was not published for long enough.
+        early: bool,
+    },
+    /// Refuse a signing key and everything it signed.
+    SigningKeyRetire {
+        /// Its id.
+        kid: String,
+    },
     /// Show the policy in force.
     Policy,
     /// Judge an access token.

@@ -45,8 +45,17 @@ pub enum Outcome {
     Clients(Vec<ClientView>),
     /// A client is gone.
     ClientDeleted(ClientView),
-    /// Signing keys, newest first.
+    /// Signing keys: next, active, old, retired; of each the newest first.
     SigningKeys(Vec<KeyView>),
+    /// Signing keys were rotated, or one was retired.
+    KeysTurned {
+        /// The keys as they are now.
+        keys: Vec<KeyView>,
+        /// False if it was so already.
+        changed: bool,
+        /// Another key signs, and was not published for long enough before.
+        early: bool,
+    },
     /// The policy in force, if one was ever imported.
     Policy(Option<PolicyView>),
     /// What a token is worth.
@@ -148,8 +157,14 @@ pub struct KeyView {
     pub kid: String,
     /// Its algorithm.
     pub algorithm: Algorithm,
-    /// When it was made (RFC 3339).
+    /// `next`, `active`, `old` or `retired`.
+    pub state: String,
+    /// When it was made, and so published (RFC 3339).
     pub created_at: String,
+    /// Since when it is in that state (RFC 3339).
+    pub since: String,
+    /// When nothing it signed is alive and it goes (RFC 3339); for old and retired ones.
+    pub dropped_at: Option<String>,
 }
 
 /// A policy as imported.
@@ -221,6 +236,10 @@ pub struct Examination {
     pub restored_at: Option<String>,
     /// When the last backup was made (RFC 3339).
     pub backed_up_at: Option<String>,
+    /// The id of the key that signs, if a server was ever started.
+    pub signing_key: Option<String>,
+    /// Since when that key is older than its life (RFC 3339), if it is.
+    pub signing_key_overdue_since: Option<String>,
     /// The number of the policy in force.
     pub policy: Option<u64>,
     /// What is wrong with the policy in force, if anything.

@@ -59,10 +59,13 @@ async fn judged(
     request: Request<Incoming>,
     id: RequestId,
 ) -> Response<Body> {
+    // Before the judgement: a key that is retired from here on cuts what it lets in.
+    let seen = app.verifier.retirements.seen();
     match guard::judge(&app.verifier, ask, request.headers()).await {
         Ok(Decision::Allow(permit)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
-            forward(app, connection, permit, request, id).await
+            let alive = Arc::new(Alive::of(app, &permit, seen));
+            forward(app, connection, permit, alive, request, id).await
         }
         Ok(Decision::Refuse(refused)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Refused);
@@ -79,6 +82,7 @@ async fn forward(
     app: &Arc<App>,
     connection: &Connection,
     permit: Permit,
+    alive: Arc<Alive>,
     mut request: Request<Incoming>,
     id: RequestId,
 ) -> Response<Body> {
@@ -94,7 +98,6 @@ async fn forward(
     if kept.is_none() {
         request.headers_mut().insert(request_id::HEADER, id.header());
     }
-    let alive = Arc::new(Alive::of(app, &permit));
     let response = gateway.forward(permit, request, &client, alive).await;
     app.metrics.upstream(response.status());
     response
@@ -126,20 +129,22 @@ fn client_info(
 struct Alive {
     app: Arc<App>,
     token: Option<Arc<Claims>>,
+    // What was seen of retired keys before the token was judged.
+    seen: i64,
     dead: Arc<AtomicBool>,
 }
 
 impl Alive {
-    fn of(app: &Arc<App>, permit: &Permit) -> Self {
+    fn of(app: &Arc<App>, permit: &Permit, seen: i64) -> Self {
         let token = permit.caller().map(|caller| Arc::clone(caller.claims()));
-        Self { app: Arc::clone(app), token, dead: Arc::new(AtomicBool::new(false)) }
+        Self { app: Arc::clone(app), token, seen, dead: Arc::new(AtomicBool::new(false)) }
     }
 }
 
 impl StillAllowed for Alive {
     fn still_allowed(&self) -> bool {
         let Some(claims) = &self.token else { return true };
-        if self.dead.load(Ordering::Relaxed) {
+        if self.dead.load(Ordering::Relaxed) || self.app.verifier.retirements.has_passed(self.seen) {
             return false;
         }
         if let Some(live) = self.app.verifier.is_live_in_memory(claims, clock::now()) {

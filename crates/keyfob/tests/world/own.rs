@@ -8,3 +8,4 @@ mod hostile;
 mod metadata;
 mod operator;
 mod sign_in;
+mod signing_keys;

@@ -43,6 +43,26 @@ fn no_tunnel_without_a_token_or_a_permission_or_on_another_route() {
 }
 
 #[test]
+fn a_tunnel_outlives_a_rotation_and_is_cut_when_a_key_is_retired() {
+    let api = echo();
+    let house = House::open(&api.origin());
+    let token = house.token("ada");
+    let mut tunnel = Connection::open(house.public()).unwrap();
+    assert_eq!(tunnel.ask(&opening("/ws/echo").bearer(&token)).unwrap().status, 101);
+    house.run(&["signing-key", "rotate", "--now"]);
+    // Longer than a beat: a cut would have come by now.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(say(&mut tunnel, "still here").unwrap(), b"still here");
+    let list = house.run(&["--json", "signing-key", "list"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let old = list.as_array().unwrap().iter().find(|key| key["state"] == "old").unwrap();
+    house.run(&["signing-key", "retire", old["kid"].as_str().unwrap()]);
+    let start = clock::now();
+    let cut = tunnel.some().is_ok_and(|bytes| bytes.is_empty()) || tunnel.some().is_err();
+    assert!(cut && start.elapsed() < CUT, "the tunnel outlived its key by {:?}", start.elapsed());
+}
+
+#[test]
 fn a_tunnel_is_cut_when_its_session_ends() {
     let api = echo();
     let house = House::open(&api.origin());

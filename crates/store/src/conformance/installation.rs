@@ -1,13 +1,13 @@
-//! Incarnation, policy, keys, audit, feed, sweep.
+//! Incarnation, policy, audit, feed, sweep.
 
 use std::time::Duration;
 
 use keyfob_core::change::{Change, Fact, Revision};
 use keyfob_core::id::Incarnation;
-use keyfob_core::signing_key::{Algorithm, SigningKey};
 
 use super::sample::*;
-use crate::fixture::{INCARNATION, rng};
+use super::signing_keys;
+use crate::fixture::INCARNATION;
 use crate::{Audit, Changed, StoredPolicy};
 
 pub(crate) async fn the_incarnation_is_the_one_given_at_first(store: Shared) {
@@ -35,24 +35,6 @@ pub(crate) async fn a_policy_gets_a_new_version_only_when_it_differs(store: Shar
     assert_eq!(store.audit(10).await.unwrap().len(), 3);
 }
 
-pub(crate) async fn signing_keys_come_back_and_sign(store: Shared) {
-    assert!(store.signing_keys().await.unwrap().is_empty());
-    let mut kids = Vec::new();
-    for (second, algorithm) in [(0, Algorithm::Es256), (1, Algorithm::EdDsa)] {
-        let key = SigningKey::generate(algorithm, rng()).unwrap();
-        kids.push(key.verifying_key().kid().to_owned());
-        let revision = store.add_signing_key(&key, &audit("signing-key.added", START + seconds(second))).await.unwrap();
-        assert_eq!(revision, Revision(second + 1));
-    }
-    let stored = store.signing_keys().await.unwrap();
-    let found: Vec<_> = stored.iter().map(|stored| stored.key.verifying_key().kid()).collect();
-    assert_eq!(found, [kids[1].as_str(), kids[0].as_str()], "newest first");
-    assert_eq!(stored[1].created_at, START);
-    assert_eq!(stored[1].algorithm, Algorithm::Es256);
-    let signature = stored[1].key.sign(b"message", rng()).unwrap();
-    assert!(stored[1].key.verifying_key().verifies(b"message", &signature));
-}
-
 pub(crate) async fn audit_rows_come_newest_first_and_are_cut(store: Shared) {
     // Two bytes a character: the 512th byte is inside one when an odd byte comes first.
     let detail = format!("x{}", "é".repeat(300));
@@ -75,8 +57,7 @@ pub(crate) async fn the_feed_names_each_fact_at_its_own_revision(store: Shared) 
     store.set_policy("one", &by).await.unwrap();
     store.end_session(session, None, &by).await.unwrap();
     store.set_roles(user.id, &roles(&["editor"]), &by).await.unwrap();
-    let key = SigningKey::generate(Algorithm::EdDsa, rng()).unwrap();
-    store.add_signing_key(&key, &by).await.unwrap();
+    signing_keys::begun(&store).await;
     let expected = [Fact::Policy, Fact::Session(session), Fact::User(user.id), Fact::SigningKeys];
     let expected: Vec<_> =
         (1..).zip(expected).map(|(number, fact)| Change { revision: Revision(number), fact }).collect();

@@ -13,7 +13,7 @@ use super::sample::*;
 use crate::{Changed, KeyMade, Made, NewKey, Reservation, Saved};
 
 /// Run `count` tasks that start together; what each returned.
-async fn together<T, F, Task>(count: usize, task: F) -> Vec<T>
+pub(crate) async fn together<T, F, Task>(count: usize, task: F) -> Vec<T>
 where
     T: Send + 'static,
     Task: Future<Output = T> + Send + 'static,

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_api_keys.sql"),
     include_str!("migrations/0004_clients.sql"),
+    include_str!("migrations/0005_key_rotation.sql"),
     include_str!("migrations/0006_incarnation.sql"),
 ];
 
@@ -156,5 +157,20 @@ mod tests {
         assert!(run(&db, &[ONE, "CREATE TABLE broken ("]).is_err());
         assert_eq!(db.query_row(OBJECT_COUNT, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
         run(&db, &[ONE]).unwrap();
+    }
+
+    #[test]
+    fn of_keys_from_before_rotation_the_newest_signs_and_the_others_are_old() {
+        let db = Connection::open_in_memory().unwrap();
+        run(&db, &STEPS[..1]).unwrap();
+        for (kid, at) in [("b", 2), ("c", 1), ("a", 2)] {
+            db.execute("INSERT INTO signing_keys VALUES (?1, 'ES256', x'00', ?2)", (kid, at)).unwrap();
+        }
+        run(&db, STEPS).unwrap();
+        let mut statement = db.prepare("SELECT kid, stage, stage_at FROM signing_keys ORDER BY kid").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let rows: Vec<(String, String, i64)> = rows.map(Result::unwrap).collect();
+        let expected = [("a", "active", 2), ("b", "old", 2), ("c", "old", 2)];
+        assert_eq!(rows, expected.map(|(kid, stage, at)| (kid.to_owned(), stage.to_owned(), at)));
     }
 }

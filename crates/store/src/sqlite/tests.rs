@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keyfob_core::signing_key::Algorithm;
 use tempfile::TempDir;
 
 use super::*;
 use crate::conformance::sample::*;
-use crate::conformance::{conformance_suite, sample};
+use crate::conformance::{conformance_suite, sample, signing_keys};
 use crate::fixture::{INCARNATION, rng};
 
 conformance_suite!(fresh);
@@ -50,15 +49,14 @@ async fn what_was_saved_is_there_after_a_restart() {
     let store = open_again(&path);
     let user = made(&store, "alice").await;
     let session = signed_in(&store, &user, START).await;
-    let key = SigningKey::generate(Algorithm::EdDsa, rng()).unwrap();
-    store.add_signing_key(&key, &audit("signing-key.added", START)).await.unwrap();
+    signing_keys::begun(&store).await;
     drop(store);
     let second_life = Options { fresh_incarnation: [9; 16], ..options(1) };
     let store: sample::Shared = Arc::from(open(&path, second_life).unwrap());
     assert_eq!(store.incarnation(), Incarnation(INCARNATION));
     assert_eq!(current(&store, &user).await, user);
     assert!(is_live(&store, session).await);
-    assert_eq!(store.signing_keys().await.unwrap().len(), 1);
+    assert_eq!(store.signing_keys().await.unwrap().len(), 2);
     assert_eq!(*store.doorbell().borrow(), Revision(1));
 }
 
@@ -297,8 +295,7 @@ async fn a_damaged_file_fails_its_check() {
 async fn a_wrapped_key_that_was_altered_is_damage() {
     let (_directory, path) = place();
     let store = open_again(&path);
-    let key = SigningKey::generate(Algorithm::EdDsa, rng()).unwrap();
-    store.add_signing_key(&key, &audit("signing-key.added", START)).await.unwrap();
+    signing_keys::begun(&store).await;
     let db = Connection::open(&path).unwrap();
     db.execute("UPDATE signing_keys SET wrapped = zeroblob(90)", []).unwrap();
     assert!(matches!(store.signing_keys().await, Err(StoreError::Corrupt(_))));

@@ -61,6 +61,20 @@ fn backed_up(at: Option<&str>, now: Timestamp) -> Finding {
     if days > BACKUP_AGE_MAX_DAYS { Finding::warn("backup", detail, hint) } else { Finding::ok("backup", detail) }
 }
 
+/// Whether the key that signs is within its life. A running server rotates it by itself.
+fn signing_key(kid: Option<String>, overdue_since: Option<String>) -> Option<Finding> {
+    let kid = kid?;
+    Some(match overdue_since {
+        None => Finding::ok("signing key", kid),
+        Some(since) => Finding::warn(
+            "signing key",
+            format!("{kid} signs although its life ended {since}"),
+            "a running server rotates it once the next key was published for `publish-ahead`; \
+             `keyfob signing-key rotate --now` does it at once",
+        ),
+    })
+}
+
 fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
     let Examination { revision, users, sessions, audit, .. } = found;
     let sound = format!("sound, at revision {revision}, {users} users, {sessions} sessions, {audit} audit rows");
@@ -85,6 +99,7 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
     };
     let backup = backed_up(found.backed_up_at.as_deref(), clock::now());
     let mut findings = vec![database, Finding::ok("incarnation", life), backup, policy];
+    findings.extend(signing_key(found.signing_key, found.signing_key_overdue_since));
     match (&settings.public_url, found.public_url) {
         (Some(set), Some(stored)) if *set != stored => findings.push(Finding::warn(
             "public url",

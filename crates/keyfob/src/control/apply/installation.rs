@@ -1,4 +1,4 @@
-//! Intentions about the installation: signing keys, the policy in force, the state of the database.
+//! Intentions about the installation: the policy in force, the state of the database.
 
 use std::path::Path;
 
@@ -7,18 +7,9 @@ use keyfob_core::policy::Policy;
 use keyfob_store::StoreError;
 
 use super::{audit, unavailable};
-use crate::clock::rfc3339;
-use crate::control::{BackupView, Desk, Examination, KeyView, Outcome, PolicyView, Problem, TableView};
-
-pub(super) async fn signing_keys(desk: &Desk) -> Result<Outcome, Problem> {
-    let keys = desk.store.signing_keys().await.map_err(unavailable)?;
-    let view = |stored: &keyfob_store::StoredKey| KeyView {
-        kid: stored.key.verifying_key().kid().to_owned(),
-        algorithm: stored.algorithm,
-        created_at: rfc3339(stored.created_at),
-    };
-    Ok(Outcome::SigningKeys(keys.iter().map(view).collect()))
-}
+use crate::clock::{self, rfc3339};
+use crate::control::{BackupView, Desk, Examination, Outcome, PolicyView, Problem, TableView};
+use crate::rotation;
 
 pub(super) async fn policy(desk: &Desk) -> Result<Outcome, Problem> {
     let stored = desk.store.policy().await.map_err(unavailable)?;
@@ -53,6 +44,8 @@ pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
         Err(StoreError::Corrupt(damage)) => Some(damage),
         Err(error) => return Err(unavailable(error)),
     };
+    let ring = rotation::ring(&*desk.store).await.map_err(unavailable)?;
+    let life_ended = ring.life_ends_at(&desk.schedule).filter(|end| *end <= clock::now());
     let counts = desk.store.counts().await.map_err(unavailable)?;
     let stored = desk.store.policy().await.map_err(unavailable)?;
     let parsed = stored.as_ref().map(|stored| Policy::parse(&stored.text, stored.version));
@@ -66,6 +59,8 @@ pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
         sessions: counts.sessions,
         audit: counts.audit,
         revision: desk.store.revision().await.map_err(unavailable)?.0,
+        signing_key: ring.active().map(|key| key.kid.to_string()),
+        signing_key_overdue_since: life_ended.map(rfc3339),
         policy: stored.map(|stored| stored.version),
         policy_problem: parsed.and_then(Result::err).map(|problem| problem.to_string()),
         public_url: desk.store.public_url().await.map_err(unavailable)?,

@@ -8,19 +8,18 @@ use keyfob_core::bearer::TOKEN_BYTES_MAX;
 use keyfob_core::id::UserId;
 use keyfob_core::secret::Secret;
 use keyfob_core::session::Session;
-use keyfob_core::signing_key::KeySet;
 use keyfob_core::user::Status;
 use serde_json::Value;
 
 use super::unavailable;
 use crate::clock;
 use crate::control::{Desk, Outcome, Problem, TokenView, UserView};
+use crate::keys::accepted;
 
 pub(super) async fn inspect(desk: &Desk, token: &Secret) -> Result<Outcome, Problem> {
     let (header, claims) = decode(token.expose());
     let keys = desk.store.signing_keys().await.map_err(unavailable)?;
-    let keys = KeySet::new(keys.iter().map(|stored| stored.key.verifying_key().clone()).collect());
-    let verified = desk.profile.verify(token.expose(), &keys, clock::now());
+    let verified = desk.profile.verify(token.expose(), &accepted(&keys), clock::now());
     let mut reasons = Vec::new();
     match &verified {
         Err(Flaw::Issuer) => reasons.push(format!("{}, not by {}", Flaw::Issuer, desk.profile.issuer)),

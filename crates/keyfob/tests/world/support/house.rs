@@ -71,6 +71,14 @@ impl House {
         self.keyfob = Some(Keyfob::serve(&self.data(), &arguments, self.settings));
     }
 
+    /// Kill the program and start it over the same data with other settings.
+    pub fn restarted(mut self, settings: &'static [(&'static str, &'static str)]) -> Self {
+        self.kill();
+        self.settings = settings;
+        self.start();
+        self
+    }
+
     /// Kill the program; the data stays.
     pub fn kill(&mut self) {
         if let Some(keyfob) = self.keyfob.take() {
