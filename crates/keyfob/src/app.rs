@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 
 use crate::config::Settings;
 use crate::feed::Applied;
-use crate::gateway::Gateway;
 use crate::hashing::HashingPool;
 use crate::http::Metadata;
 use crate::keys::Keys;
@@ -39,8 +38,6 @@ pub struct App {
     pub style: Style,
     /// The two documents under `/.well-known/`.
     pub metadata: Metadata,
-    /// The API behind, if there is one.
-    pub gateway: Option<Gateway>,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -2,8 +2,8 @@
 //! judged: method, host and raw target come from the permit, never from the request again. Bodies stream both ways
 //! and are never held. It decides nothing.
 
+pub(crate) mod door;
 mod download;
-pub mod framing;
 mod header;
 mod origin;
 mod pace;
@@ -25,6 +25,7 @@ use keyfob_core::policy::{Ask, Permit};
 
 use crate::body::Body;
 use crate::config::{HttpLimits, Upstream};
+use crate::framing;
 
 pub use download::{Broken, Download};
 pub use origin::GatewayProblem;

@@ -1,24 +1,30 @@
-//! keyfob, the program: `cli` -> `serve` -> `http` | `gateway` -> `app`.
+//! keyfob, the program: `cli` -> `serve` -> `front` -> `http` | `gateway` -> `app`.
 //!
 //! [`config`] turns file, variables and flags into [`config::Settings`]; [`serve`] wires an [`app::App`] and listens;
-//! [`http`] answers keyfob's own endpoints and [`gateway`] forwards what was permitted; [`verify`] turns a token into
+//! `front` looks whose a path is, [`http`] answers keyfob's own endpoints and [`gateway`] forwards what was permitted; [`verify`] turns a token into
 //! evidence, [`feed`] makes the cache forget what changed; [`control`] lets commands reach a running server.
 
 pub mod app;
 pub mod body;
 pub mod cli;
+mod client;
 pub mod clock;
 pub mod config;
 pub mod control;
+mod cors;
 pub mod desk;
 pub mod failed_signatures;
 pub mod feed;
+pub mod framing;
+mod front;
 pub mod gateway;
 pub mod hashing;
 pub mod http;
 pub mod keys;
 pub mod log;
 pub mod metrics;
+mod reply;
+mod request_id;
 pub mod rotation;
 pub mod serve;
 pub mod verify;

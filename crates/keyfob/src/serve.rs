@@ -26,9 +26,10 @@ use crate::control;
 use crate::desk;
 use crate::failed_signatures::FailedSignatures;
 use crate::feed::{self, Applied};
+use crate::front::Front;
 use crate::gateway::Gateway;
 use crate::hashing::HashingPool;
-use crate::http::{Front, Metadata};
+use crate::http::Metadata;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::rotation;
@@ -75,11 +76,13 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     if let Some(file) = &settings.policy {
         reload::import_policy(&*store, file).await?;
     }
+    let gateway = settings.upstream.as_ref().map(|upstream| Gateway::new(upstream, &settings.limits)).transpose()?;
     let app = Arc::new(app(settings, store, tagger, &public_url).await?);
 
     let (stop, stopped) = watch::channel(false);
+    let front = Arc::new(Front { app: Arc::clone(&app), gateway });
     let run = |listener, door, tls| {
-        let front = Arc::new(Front(Arc::clone(&app)));
+        let front = Arc::clone(&front);
         let limits = app.settings.limits.clone();
         tokio::spawn(listener::run(listener, door, tls, limits, front, stopped.clone(), app.settings.drain))
     };
@@ -191,7 +194,6 @@ async fn app(
     };
     let metadata = Metadata::of(public_url, &settings.prefix);
     let hashing = HashingPool::start(settings.password_cost, settings.hash_threads, settings.hash_queue)?;
-    let gateway = settings.upstream.as_ref().map(|upstream| Gateway::new(upstream, &settings.limits)).transpose()?;
     Ok(App {
         verifier,
         keys: ArcSwap::from_pointee(keys),
@@ -206,7 +208,6 @@ async fn app(
             resource_metadata: Some(metadata.address.as_str().into()),
         },
         metadata,
-        gateway,
         metrics: Metrics::default(),
         settings,
     })

@@ -9,6 +9,7 @@ mod changes;
 mod clients;
 mod connection;
 mod failure;
+mod intention;
 mod keys;
 mod meta;
 mod migrate;
@@ -154,7 +155,8 @@ impl Store for Sqlite {
 
     async fn reserve_attempt(&self, attempt: &Attempt) -> Result<Reservation> {
         let attempt = attempt.clone();
-        self.writer.write(move |transaction| attempts::reserve(transaction, &attempt)).await
+        // Acknowledged to nobody: a reservation that a loss of power takes had no answer yet.
+        self.writer.note(move |transaction| attempts::reserve(transaction, &attempt)).await
     }
 
     async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()> {

@@ -15,7 +15,7 @@ use keyfob_core::policy::Caller;
 use keyfob_tower::identity;
 
 use super::ClientInfo;
-use super::framing::lists;
+use crate::framing::lists;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

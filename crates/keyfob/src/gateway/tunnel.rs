@@ -11,9 +11,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
 use super::StillAllowed;
-use super::framing::lists;
 use super::pace::BEAT;
 use crate::body::Body;
+use crate::framing::lists;
 
 /// Whether a 101 of the API agrees to a WebSocket and to nothing else.
 pub(super) fn agreed(headers: &HeaderMap) -> bool {

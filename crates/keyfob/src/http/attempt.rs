@@ -12,12 +12,11 @@ use keyfob_core::secret::Secret;
 use keyfob_core::user::{Status, Username};
 use keyfob_store::{Account, Attempt, Audit, FailedAttempt, Reservation};
 
-use super::client;
 use super::problem::HttpError;
 use crate::app::App;
-use crate::clock;
 use crate::hashing::Place;
 use crate::metrics::SignIn;
+use crate::{client, clock};
 
 /// How long an attempt may wait for the outcome of others of the same account before it is answered 429.
 const WAIT_MAX: Duration = Duration::from_secs(10);

@@ -10,11 +10,10 @@ use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_core::user::KnownUser;
 use keyfob_tower::guard;
 
-use super::client;
 use super::problem::HttpError;
 use crate::app::App;
-use crate::gateway::framing;
 use crate::serve::listener::Connection;
+use crate::{client, framing};
 
 /// The call.
 pub(super) struct Call {

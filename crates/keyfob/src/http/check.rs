@@ -14,7 +14,7 @@ use crate::metrics::{DoorName, Outcome};
 
 /// How a proxy says what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// `X-Original-Method`, `X-Original-URI`.
     Nginx,
     /// `X-Forwarded-Method`, `X-Forwarded-Uri`: Traefik, Caddy, HAProxy, APISIX.
@@ -29,7 +29,7 @@ const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-pub(super) async fn answer<B>(app: &App, dialect: Dialect, request: &Request<B>) -> Response<Body> {
+pub(crate) async fn answer<B>(app: &App, dialect: Dialect, request: &Request<B>) -> Response<Body> {
     let decision = match ask(app, dialect, request) {
         Some(ask) => guard::judge(&app.verifier, ask, request.headers()).await,
         None => Ok(Decision::Refuse(Refusal { reason: Reason::AmbiguousTarget, deny: None })),

@@ -10,7 +10,7 @@ use crate::body::Body;
 
 /// A page of the internal listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(crate) enum Page {
     /// The process answers.
     Live,
     /// It can decide: its store answers and its feed is applied.
@@ -19,7 +19,7 @@ pub(super) enum Page {
     Metrics,
 }
 
-pub(super) async fn answer(app: &App, page: Page, method: &Method) -> Response<Body> {
+pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
         return HttpError::MethodNotAllowed("GET, HEAD").into_response();
     }

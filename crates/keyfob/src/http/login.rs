@@ -18,10 +18,10 @@ use serde_json::json;
 
 use super::attempt::{self, Guess, Proven};
 use super::form::{self, Media};
-use super::{Call, HttpError, Reply, client, problem};
+use super::{Call, HttpError, Reply, problem};
 use crate::app::App;
-use crate::clock;
 use crate::metrics::SignIn;
+use crate::{client, clock};
 
 /// The built-in public client of first-party sign-ins.
 const CLIENT_ID: &str = "keyfob";

@@ -7,9 +7,9 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::HttpError;
-use super::{cors, problem};
 use crate::app::App;
 use crate::body::Body;
+use crate::{cors, reply};
 
 /// The well-known path of RFC 8414 §3.
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
@@ -66,14 +66,14 @@ fn protected_resource(public_url: &str) -> Value {
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Document {
+pub(crate) enum Document {
     AuthorizationServer,
     ProtectedResource,
 }
 
 impl Document {
     /// The document at exactly this path.
-    pub(super) fn at(path: &str) -> Option<Self> {
+    pub(crate) fn at(path: &str) -> Option<Self> {
         match path {
             AUTHORIZATION_SERVER => Some(Self::AuthorizationServer),
             PROTECTED_RESOURCE => Some(Self::ProtectedResource),
@@ -82,7 +82,7 @@ impl Document {
     }
 }
 
-pub(super) fn answer<B>(app: &App, document: Document, request: &Request<B>) -> Response<Body> {
+pub(crate) fn answer<B>(app: &App, document: Document, request: &Request<B>) -> Response<Body> {
     let cors = cors::Answer::of(request.headers(), &app.settings.cors_origins);
     if request.method() == Method::OPTIONS {
         return cors.preflight(METHODS);
@@ -92,7 +92,7 @@ pub(super) fn answer<B>(app: &App, document: Document, request: &Request<B>) -> 
             Document::AuthorizationServer => &app.metadata.authorization_server,
             Document::ProtectedResource => &app.metadata.protected_resource,
         };
-        problem::json(StatusCode::OK, bytes.clone())
+        reply::json(StatusCode::OK, bytes.clone())
     } else {
         HttpError::MethodNotAllowed(METHODS).into_response()
     };

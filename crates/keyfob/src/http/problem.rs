@@ -1,16 +1,15 @@
 //! Error to response: RFC 9457 problem documents with a stable `type`. The only place of this program's own endpoints
 //! that knows status codes. Public texts are fixed; the cause goes to the log, once. Nothing of the request is echoed.
 
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response};
 use keyfob_core::refusal::Refusal;
 use keyfob_store::StoreError;
 use keyfob_tower::guard::CannotTell;
 use keyfob_tower::refusal::{self, Style};
-use serde_json::json;
 
 use crate::body::Body;
+pub(super) use crate::reply::{done, json, problem};
 
 /// Why one of keyfob's own endpoints does not answer what was asked.
 #[derive(Debug)]
@@ -83,37 +82,5 @@ fn sign_in_failed(style: &Style) -> Response<Body> {
     let refusal = Refusal { reason: keyfob_core::refusal::Reason::NoCredentials, deny: None };
     let mut response = problem(401, "sign-in-failed", "the username or the password is wrong");
     response.headers_mut().extend(style.challenge(&refusal).map(|challenge| (WWW_AUTHENTICATE, challenge)));
-    response
-}
-
-/// A problem document.
-pub(super) fn problem(status: u16, kind: &str, detail: &str) -> Response<Body> {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let document = json!({
-        "type": format!("urn:keyfob:problem:{kind}"),
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    let mut response = json(status, Bytes::from(document.to_string()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    response
-}
-
-/// A JSON answer of keyfob's own: never stored by a cache (RFC 6749 §5.1).
-pub(super) fn json(status: StatusCode, document: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(document));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// 204: done, and nothing to say.
-pub(super) fn done() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,5 +1,7 @@
 //! The one thread that writes. Intentions that wait together share one transaction and one fsync (group commit), each
 //! in a savepoint of its own, so that one that fails takes nobody with it. Nothing is answered before COMMIT returned.
+//! A batch whose intentions all survive without it goes without the fsync: the next one that needs it syncs the log
+//! from where the last sync left off, so what is durable is always a prefix of what happened.
 //!
 //! If a commit fails, every intention of it "could not tell" and the writer closes: after a failed fsync nothing that
 //! the system says about the file can be believed, so there is no retry and no acknowledgement ever after. The doorbell
@@ -16,6 +18,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::failure::{Failure, Outcome};
+use super::intention::{Durability, Fatal, Intention, Pending};
 use super::{changes, meta};
 use crate::{Result, StoreError};
 
@@ -56,7 +59,7 @@ impl Writer {
         let (queue, intentions) = mpsc::channel(QUEUE_MAX);
         let (bell, doorbell) = watch::channel(revision);
         let shared = Arc::new(Shared::default());
-        let desk = Desk { db, bell, revision, shared: Arc::clone(&shared) };
+        let desk = Desk { db, bell, revision, durability: Durability::Power, shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new()
             .name("keyfob-writer".to_owned())
             .spawn(move || desk.run(intentions))
@@ -70,9 +73,27 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
     {
+        self.hand_in(work, Durability::Power).await
+    }
+
+    /// The same for what is acknowledged to nobody: answer when it is committed. It survives the end of the process, by
+    /// whatever signal; a loss of power may take it, unless a durable transaction followed.
+    pub(super) async fn note<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
+    {
+        self.hand_in(work, Durability::Process).await
+    }
+
+    async fn hand_in<T, F>(&self, work: F, durability: Durability) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
+    {
         self.shared.intentions.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
-        let intention = Box::new(Pending { work: Some(work), result: None, reply });
+        let intention = Box::new(Pending { work: Some(work), result: None, durability, reply });
         let queue = self.queue.as_ref().ok_or_else(closed)?;
         queue.send(intention).await.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
@@ -137,62 +158,13 @@ impl Transaction<'_> {
     }
 }
 
-/// One intention: run inside the transaction, settled after it.
-trait Intention: Send {
-    /// Do the work and keep its result; the error, if any, is kept too, and returned as whether it is fatal.
-    fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Fatal>;
-    /// Whether the work failed and must be undone.
-    fn failed(&self) -> bool;
-    /// Answer the caller: the work's own result, or the failure of the transaction that it was part of.
-    fn settle(self: Box<Self>, transaction: &Result<(), String>);
-}
-
-/// Whether work has shown that the file cannot be trusted any more.
-struct Fatal(String);
-
-struct Pending<T, F> {
-    work: Option<F>,
-    result: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<T, F> Intention for Pending<T, F>
-where
-    T: Send,
-    F: FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send,
-{
-    fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Fatal> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        match work(transaction) {
-            Ok(answer) => self.result = Some(Ok(answer)),
-            Err(Failure { fatal: true, error }) => return Err(Fatal(error.to_string())),
-            Err(Failure { error, .. }) => self.result = Some(Err(error)),
-        }
-        Ok(())
-    }
-
-    fn failed(&self) -> bool {
-        matches!(self.result, Some(Err(_)))
-    }
-
-    fn settle(self: Box<Self>, transaction: &Result<(), String>) {
-        let result = match (transaction, self.result) {
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(StoreError::Unavailable("it was not tried".to_owned())),
-            // The work's own error says more than that of the transaction it was undone in.
-            (Err(_), Some(Err(error))) => Err(error),
-            (Err(text), _) => Err(StoreError::Unavailable(text.clone())),
-        };
-        // Nobody may be waiting any more: the work counts all the same.
-        let _ = self.reply.send(result);
-    }
-}
-
 /// The thread's own side.
 struct Desk {
     db: Connection,
     bell: watch::Sender<Revision>,
     revision: Revision,
+    /// What a commit survives as the connection is set now.
+    durability: Durability,
     shared: Arc<Shared>,
 }
 
@@ -227,6 +199,7 @@ impl Desk {
 
     /// Run the batch in one transaction and commit it. Rings the doorbell.
     fn commit(&mut self, batch: &mut [Box<dyn Intention>]) -> Outcome<()> {
+        self.make_durable(batch.iter().map(|intention| intention.durability()).max().unwrap_or(Durability::Power))?;
         let outcome = self.run_batch(batch);
         match outcome {
             Ok(revision) => {
@@ -246,6 +219,16 @@ impl Desk {
                 Err(failure)
             }
         }
+    }
+
+    /// Set what the next commit survives: the most that anybody in it needs.
+    fn make_durable(&mut self, wanted: Durability) -> Outcome<()> {
+        if self.durability != wanted {
+            let synchronous = if wanted == Durability::Power { "FULL" } else { "NORMAL" };
+            self.db.pragma_update(None, "synchronous", synchronous)?;
+            self.durability = wanted;
+        }
+        Ok(())
     }
 
     fn run_batch(&self, batch: &mut [Box<dyn Intention>]) -> Outcome<Revision> {

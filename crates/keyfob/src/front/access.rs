@@ -7,8 +7,8 @@ use std::time::Instant;
 use http::{Method, Request, Response};
 use tracing::Level;
 
-use super::request_id::RequestId;
 use crate::clock;
+use crate::request_id::RequestId;
 use crate::serve::listener::Connection;
 
 /// What a line says of its request, kept only while somebody wants to read it.

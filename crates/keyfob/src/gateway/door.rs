@@ -11,19 +11,19 @@ use keyfob_core::policy::{Ask, Decision, Permit};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_tower::{guard, refusal};
 
-use super::client;
-use super::cors;
-use super::problem::{HttpError, problem};
-use super::request_id::{self, RequestId};
+use super::{ClientInfo, Gateway, StillAllowed};
 use crate::app::App;
 use crate::body::Body;
-use crate::clock;
-use crate::gateway::{ClientInfo, StillAllowed, framing};
 use crate::metrics::{DoorName, Outcome};
+use crate::reply::problem;
+use crate::request_id::{self, RequestId};
 use crate::serve::listener::Connection;
+use crate::{client, clock, cors, framing};
 
-pub(super) async fn answer(
+/// The API's answer, or why there is none.
+pub(crate) async fn answer(
     app: &Arc<App>,
+    gateway: Option<&Gateway>,
     connection: &Connection,
     request: Request<Incoming>,
     id: RequestId,
@@ -45,7 +45,7 @@ pub(super) async fn answer(
     {
         return cors.preflight("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
-    let mut response = judged(app, connection, ask, request, id).await;
+    let mut response = judged(app, gateway, connection, ask, request, id).await;
     if let Some(cors) = &cors {
         cors.mark(response.headers_mut());
     }
@@ -54,6 +54,7 @@ pub(super) async fn answer(
 
 async fn judged(
     app: &Arc<App>,
+    gateway: Option<&Gateway>,
     connection: &Connection,
     ask: Ask,
     request: Request<Incoming>,
@@ -65,7 +66,7 @@ async fn judged(
         Ok(Decision::Allow(permit)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
             let alive = Arc::new(Alive::of(app, &permit, seen));
-            forward(app, connection, permit, alive, request, id).await
+            forward(app, gateway, connection, permit, alive, request, id).await
         }
         Ok(Decision::Refuse(refused)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Refused);
@@ -80,19 +81,19 @@ async fn judged(
 
 async fn forward(
     app: &Arc<App>,
+    gateway: Option<&Gateway>,
     connection: &Connection,
     permit: Permit,
     alive: Arc<Alive>,
     mut request: Request<Incoming>,
     id: RequestId,
 ) -> Response<Body> {
-    let Some(gateway) = &app.gateway else {
+    let Some(gateway) = gateway else {
         return problem(404, "no-upstream", "this keyfob has no API behind it: start it with --upstream");
     };
     let proxied = client::is_trusted(connection.peer.ip().to_canonical(), &app.settings.trusted_proxies);
     let Ok(client) = client_info(app, connection, request.headers(), proxied) else {
-        let detail = "X-Forwarded-For cannot be read".to_owned();
-        return HttpError::BadRequest("bad-forwarded-for", detail).into_response();
+        return problem(400, "bad-forwarded-for", "X-Forwarded-For cannot be read");
     };
     let kept = request.headers().get(request_id::HEADER).filter(|id| proxied && request_id::can_be_kept(id));
     if kept.is_none() {

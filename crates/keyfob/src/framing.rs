@@ -8,8 +8,8 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
-use super::problem;
 use crate::body::Body;
+use crate::reply::closing;
 
 /// Why a request is refused before it is judged. It says nothing about the caller, so it is no refusal of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,17 +37,13 @@ impl BadRequest {
     #[must_use]
     pub fn response(self) -> Response<Body> {
         match self {
-            Self::Method => {
-                problem::response(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-            }
-            Self::Host => problem::response(StatusCode::BAD_REQUEST, "bad-host", "One valid Host is needed"),
+            Self::Method => closing(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::Host => closing(StatusCode::BAD_REQUEST, "bad-host", "One valid Host is needed"),
             Self::HostMismatch => {
-                problem::response(StatusCode::BAD_REQUEST, "bad-host", "The target and Host name different hosts")
+                closing(StatusCode::BAD_REQUEST, "bad-host", "The target and Host name different hosts")
             }
-            Self::Target => {
-                problem::response(StatusCode::BAD_REQUEST, "bad-target", "The request target is not usable")
-            }
-            Self::Upgrade => problem::response(StatusCode::BAD_REQUEST, "bad-upgrade", "The upgrade is malformed"),
+            Self::Target => closing(StatusCode::BAD_REQUEST, "bad-target", "The request target is not usable"),
+            Self::Upgrade => closing(StatusCode::BAD_REQUEST, "bad-upgrade", "The upgrade is malformed"),
         }
     }
 }
@@ -84,7 +80,7 @@ pub fn asks_websocket<B>(request: &Request<B>) -> bool {
 }
 
 /// Whether a comma-separated field value holds `token`, whatever its case.
-pub(super) fn lists(value: &[u8], token: &str) -> bool {
+pub(crate) fn lists(value: &[u8], token: &str) -> bool {
     value.split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 

@@ -10,24 +10,24 @@ use http::{HeaderName, HeaderValue};
 use crate::clock;
 
 /// The header that carries it to the API behind.
-pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest id of a trusted proxy that is kept, in bytes.
 const KEPT_BYTES_MAX: usize = 64;
 
 /// A request's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RequestId(u64);
+pub(crate) struct RequestId(u64);
 
 impl RequestId {
     /// The next one.
-    pub(super) fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         Self(COUNTER.fetch_add(1, Ordering::Relaxed))
     }
 
     /// As a header value.
-    pub(super) fn header(self) -> HeaderValue {
+    pub(crate) fn header(self) -> HeaderValue {
         HeaderValue::try_from(self.to_string()).unwrap_or(HeaderValue::from_static("0"))
     }
 }
@@ -40,7 +40,7 @@ impl fmt::Display for RequestId {
 }
 
 /// Whether an id that a trusted proxy made can be kept: short and visible ASCII.
-pub(super) fn can_be_kept(id: &HeaderValue) -> bool {
+pub(crate) fn can_be_kept(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     !bytes.is_empty() && bytes.len() <= KEPT_BYTES_MAX && bytes.iter().all(u8::is_ascii_graphic)
 }

@@ -15,7 +15,7 @@ use crate::body::Body;
 const MAX_AGE: &str = "600";
 
 /// What the rules say of one request.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The request's origin, if it is one of those listed.
     origin: Option<HeaderValue>,
     /// Whether there are rules at all: then the answer varies by origin.
@@ -24,7 +24,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(headers: &HeaderMap, origins: &[String]) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, origins: &[String]) -> Self {
         let origin =
             headers.get(ORIGIN).filter(|origin| origins.iter().any(|ours| ours.as_bytes() == origin.as_bytes()));
         Self {
@@ -35,7 +35,7 @@ impl Answer {
     }
 
     /// Mark a response for the page that asked. Replaces what an API behind said: one rule, one place.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+    pub(crate) fn mark(&self, headers: &mut HeaderMap) {
         if !self.ruled {
             return;
         }
@@ -49,7 +49,7 @@ impl Answer {
     }
 
     /// The answer to `OPTIONS`: the methods there are and, for a listed origin, leave to use them.
-    pub(super) fn preflight(&self, methods: &str) -> Response<Body> {
+    pub(crate) fn preflight(&self, methods: &str) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
@@ -69,7 +69,7 @@ impl Answer {
 }
 
 /// Whether a request is a preflight: `OPTIONS` with an origin and a method it asks for.
-pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 

@@ -15,10 +15,10 @@ const HOPS_MAX: usize = 32;
 
 /// A trusted proxy sent an `X-Forwarded-For` that cannot be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unreadable;
+pub(crate) struct Unreadable;
 
 /// The client's own address.
-pub(super) fn address(connection: &Connection, headers: &HeaderMap, trusted: &[Network]) -> Result<IpAddr, Unreadable> {
+pub(crate) fn address(connection: &Connection, headers: &HeaderMap, trusted: &[Network]) -> Result<IpAddr, Unreadable> {
     let peer = connection.peer.ip().to_canonical();
     if !is_trusted(peer, trusted) {
         return Ok(peer);
@@ -41,7 +41,7 @@ pub(super) fn address(connection: &Connection, headers: &HeaderMap, trusted: &[N
 }
 
 /// Whether an address is in one of the networks.
-pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| contains(network, address))
 }
 
@@ -56,7 +56,7 @@ fn contains(network: &Network, address: IpAddr) -> bool {
 }
 
 /// What sign-in attempts are counted by: an IPv4 address, or an IPv6 /64 (one customer).
-pub(super) fn throttle_key(address: IpAddr) -> String {
+pub(crate) fn throttle_key(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -64,7 +64,7 @@ pub(super) fn throttle_key(address: IpAddr) -> String {
 }
 
 /// What a user sees of the address in a list of sessions: IPv4 /24 or IPv6 /48.
-pub(super) fn coarse(address: IpAddr) -> String {
+pub(crate) fn coarse(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();
