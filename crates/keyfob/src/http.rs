@@ -4,13 +4,19 @@
 mod attempt;
 mod call;
 pub(crate) mod check;
+mod client_auth;
+mod client_credentials;
 mod form;
 pub(crate) mod health;
+mod introspect;
 mod login;
 pub(crate) mod metadata;
+mod oauth;
 mod password;
 mod problem;
+mod revoke;
 mod sessions;
+mod token;
 
 use std::sync::Arc;
 
@@ -37,7 +43,7 @@ pub(crate) fn nowhere() -> Response<Body> {
 /// The methods of keyfob's own endpoints, as an `Allow` value; `None` where there is no such endpoint.
 fn methods(rest: &str) -> Option<&'static str> {
     match rest {
-        "/login" | "/logout" | "/password" => Some("POST, OPTIONS"),
+        "/login" | "/logout" | "/password" | "/token" | "/revoke" | "/introspect" => Some("POST, OPTIONS"),
         "/me" | "/jwks.json" => Some("GET, HEAD, OPTIONS"),
         "/sessions" => Some("GET, HEAD, DELETE, OPTIONS"),
         _ if rest.strip_prefix("/sessions/").is_some_and(|id| !id.contains('/')) => Some("DELETE, OPTIONS"),
@@ -69,6 +75,9 @@ async fn endpoint(call: Call, rest: &str, allow: &'static str) -> Reply {
         "/login" if call.parts.method == Method::POST => login::login(call).await,
         "/logout" if call.parts.method == Method::POST => sessions::logout(call).await,
         "/password" if call.parts.method == Method::POST => password::change(call).await,
+        "/token" if call.parts.method == Method::POST => Ok(oauth::answer(token::token(call).await)),
+        "/revoke" if call.parts.method == Method::POST => Ok(oauth::answer(revoke::revoke(call).await)),
+        "/introspect" if call.parts.method == Method::POST => Ok(oauth::answer(introspect::introspect(call).await)),
         "/me" if read => sessions::me(call).await,
         "/sessions" if read => sessions::list(call).await,
         "/sessions" if call.parts.method == Method::DELETE => sessions::end_all(call).await,

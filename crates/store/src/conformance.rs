@@ -66,6 +66,7 @@ macro_rules! conformance_suite {
             clients::clients_come_in_order_of_name_after_the_one_given,
             clients::a_rotated_secret_takes_the_session_with_it,
             clients::a_client_that_is_suspended_and_resumed_has_another_session,
+            clients::the_session_of_a_client_ends_once,
             clients::a_new_scope_leaves_the_session_alone,
             clients::a_deleted_client_is_gone_and_its_audit_stays,
             clients::every_change_of_a_client_is_in_the_feed_and_the_audit,

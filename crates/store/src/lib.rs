@@ -165,6 +165,16 @@ pub trait Store: Send + Sync {
         by: &Audit,
     ) -> Result<Changed>;
 
+    /// Put `fresh` in place of the session of a client, if that is still `session`: what was minted from it is worth
+    /// nothing any more. [`Changed::Already`] if it had gone. Raises the revision.
+    async fn end_client_session(
+        &self,
+        id: ClientId,
+        session: SessionId,
+        fresh: SessionId,
+        by: &Audit,
+    ) -> Result<Changed>;
+
     /// Delete a client. The audit rows stay. Raises the revision.
     async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed>;
 

@@ -272,6 +272,17 @@ impl Store for Sqlite {
         self.writer.write(move |transaction| clients::set_status(transaction, id, status, session, &by)).await
     }
 
+    async fn end_client_session(
+        &self,
+        id: ClientId,
+        session: SessionId,
+        fresh: SessionId,
+        by: &Audit,
+    ) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| clients::end_session(transaction, id, session, fresh, &by)).await
+    }
+
     async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed> {
         let by = by.clone();
         self.writer.write(move |transaction| clients::delete(transaction, id, &by)).await

@@ -206,6 +206,21 @@ pub fn decide_scoped(policy: &Policy, ask: Ask, evidence: &Evidence, needed: &st
     }
 }
 
+/// Whom the evidence shows, if anybody, at any door: for introspection and revocation, which ask about a token and not
+/// about a request. The same checks as [`decide`].
+///
+/// ```
+/// use keyfob_core::policy::{Evidence, Policy, caller_of};
+/// use keyfob_core::time::Timestamp;
+///
+/// let now = Timestamp::from_seconds(1_800_000_000);
+/// assert!(caller_of(&Policy::signed_in(1), &Evidence::Invalid, now).is_none());
+/// ```
+#[must_use]
+pub fn caller_of(policy: &Policy, evidence: &Evidence, now: Timestamp) -> Option<Caller> {
+    identify(policy, evidence, now).ok().flatten()
+}
+
 /// Who is let in, if anybody has to be named, and what the route wants of the gateway.
 fn admit(
     policy: &Policy,

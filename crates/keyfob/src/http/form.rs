@@ -43,6 +43,11 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, HttpError> {
     }
 }
 
+/// Refuse what is no form: the OAuth endpoints take nothing else (RFC 6749 §3.2).
+pub(super) fn only_form(headers: &HeaderMap) -> Result<(), HttpError> {
+    if media(headers)? == Media::Form { Ok(()) } else { Err(HttpError::MediaType) }
+}
+
 /// A JSON document.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     if body.is_empty() {

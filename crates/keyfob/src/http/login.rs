@@ -24,7 +24,7 @@ use crate::metrics::SignIn;
 use crate::{client, clock};
 
 /// The built-in public client of first-party sign-ins.
-const CLIENT_ID: &str = "keyfob";
+pub(super) const CLIENT_ID: &str = "keyfob";
 /// How much of a `User-Agent` is kept, in bytes.
 const CLIENT_NAME_BYTES_MAX: usize = 200;
 

@@ -48,8 +48,8 @@ fn authorization_server(public_url: &str, prefix: &str) -> Value {
         "introspection_endpoint": at("/introspect"),
         "jwks_uri": at("/jwks.json"),
         "response_types_supported": [],
-        "grant_types_supported": ["refresh_token", "client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
     })

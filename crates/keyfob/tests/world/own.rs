@@ -6,6 +6,7 @@ mod browser;
 mod check;
 mod hostile;
 mod metadata;
+mod oauth;
 mod operator;
 mod sign_in;
 mod signing_keys;

@@ -96,6 +96,20 @@ pub(crate) async fn a_client_that_is_suspended_and_resumed_has_another_session(s
     }
 }
 
+pub(crate) async fn the_session_of_a_client_ends_once(store: Shared) {
+    let client = registered(&store, "robot").await;
+    let by = audit("client.tokens-revoked", START);
+    let fresh = SessionId::from_bytes(unique());
+    let end = || store.end_client_session(client.id, client.session, fresh, &by);
+    assert_eq!(end().await.unwrap(), Changed::At(Revision(1)));
+    let now = current(&store, &client).await;
+    assert_eq!(now.client, Client { session: fresh, ..client.clone() });
+    assert_eq!(now.secret, Digest(digest("robot")), "the secret is not what got out");
+    assert_eq!(end().await.unwrap(), Changed::Already(Revision(1)));
+    let nobody = ClientId::from_bytes(unique());
+    assert_eq!(store.end_client_session(nobody, fresh, fresh, &by).await.unwrap(), Changed::NotFound);
+}
+
 pub(crate) async fn a_new_scope_leaves_the_session_alone(store: Shared) {
     let client = registered(&store, "robot").await;
     let by = audit("client.scope", START);

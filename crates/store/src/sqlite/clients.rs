@@ -22,6 +22,7 @@ const INSERT: &str = "INSERT INTO clients (id, name, secret, scope, status, sess
 const ROTATE: &str = "UPDATE clients SET secret = ?2, session = ?3 WHERE id = ?1";
 const SET_SCOPE: &str = "UPDATE clients SET scope = ?2 WHERE id = ?1";
 const SET_STATUS: &str = "UPDATE clients SET status = ?2, session = ?3 WHERE id = ?1";
+const SET_SESSION: &str = "UPDATE clients SET session = ?2 WHERE id = ?1";
 const DELETE: &str = "DELETE FROM clients WHERE id = ?1";
 
 /// One client.
@@ -102,6 +103,22 @@ pub(super) fn set_status(
     }
     let values = (id.to_bytes(), row::client_status_text(status), session.to_bytes());
     transaction.db().prepare_cached(SET_STATUS)?.execute(values)?;
+    publish(transaction, id, by)
+}
+
+/// Replace the session, if it is still the one that was judged.
+pub(super) fn end_session(
+    transaction: &mut Transaction<'_>,
+    id: ClientId,
+    session: SessionId,
+    fresh: SessionId,
+    by: &Audit,
+) -> Outcome<Changed> {
+    let Some(stored) = find(transaction.db(), id)? else { return Ok(Changed::NotFound) };
+    if stored.client.session != session {
+        return Ok(Changed::Already(transaction.revision()));
+    }
+    transaction.db().prepare_cached(SET_SESSION)?.execute((id.to_bytes(), fresh.to_bytes()))?;
     publish(transaction, id, by)
 }
 

@@ -1,0 +1,79 @@
+//! `POST /auth/introspect` (RFC 7662): what a token is worth right now, told to a client that authenticates or to a
+//! caller whose token has the scope `keyfob:introspect`. A token that is worth nothing is `{"active":false}`, to the
+//! byte, whatever the reason (§2.2): expired, revoked, forged, unknown, or for another audience (§4).
+
+use bytes::Bytes;
+use http::StatusCode;
+use keyfob_core::policy::{Ask, Caller, Decision, caller_of};
+use keyfob_core::refusal::{Reason, Refusal};
+use keyfob_core::secret::Secret;
+use keyfob_tower::guard::{self, Verify as _};
+use serde_json::{Value, json};
+
+use super::client_auth::{self, Credentials};
+use super::oauth::{OAuthError, OAuthReply};
+use super::{Call, form};
+use crate::{clock, reply};
+
+/// The scope of callers that ask with a token of their own.
+const SCOPE: &str = "keyfob:introspect";
+/// RFC 7662 §2.2: the one answer for every token that is not good.
+const INACTIVE: &[u8] = br#"{"active":false}"#;
+
+pub(super) async fn introspect(call: Call) -> OAuthReply {
+    let Call { app, parts, body, .. } = call;
+    form::only_form(&parts.headers)?;
+    let body = form::bytes(body, &app.settings.limits).await?;
+    // The hint is allowed to be wrong (§2.1), so it is not even read.
+    let [token, id, secret] = form::form(&body, ["token", "client_id", "client_secret"])?;
+    let token = Secret::new(token.ok_or(OAuthError::InvalidRequest("the parameter token is missing"))?);
+    // Decide: who asks?
+    match Credentials::read(&parts.headers, id, secret.map(Secret::new))? {
+        Credentials::Confidential(presented) => {
+            let client = client_auth::authenticate(&app.verifier, &presented).await?;
+            client.ok_or_else(|| OAuthError::invalid_client(&app, presented.basic))?;
+        }
+        Credentials::OtherScheme => bearer(&app, &parts).await?,
+        Credentials::Nothing | Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, true)),
+    }
+    // Decide: what is the token worth?
+    let evidence = app.verifier.verify(token.expose(), clock::now()).await?;
+    let caller = caller_of(&app.verifier.policy(), &evidence, clock::now());
+    let document = caller.map_or_else(|| Bytes::from_static(INACTIVE), |caller| active(&app, &caller));
+    Ok(reply::json(StatusCode::OK, document))
+}
+
+/// The caller's own token, with the scope that this needs.
+async fn bearer(app: &crate::app::App, parts: &http::request::Parts) -> Result<(), OAuthError> {
+    let refused = |refusal| OAuthError::Refused(refusal, app.style.clone());
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let ask = Ask::parse(parts.method.as_str(), "", target.as_bytes())
+        .map_err(|_| refused(Refusal::of(Reason::AmbiguousTarget)))?;
+    match guard::judge_scoped(&app.verifier, ask, &parts.headers, SCOPE).await? {
+        Decision::Allow(_) => Ok(()),
+        Decision::Refuse(refusal) => Err(refused(refusal)),
+    }
+}
+
+/// RFC 7662 §2.2. The scope is what a guard would grant now, not what was granted when the token was made.
+fn active(app: &crate::app::App, caller: &Caller) -> Bytes {
+    let (claims, profile) = (caller.claims(), &app.verifier.profile);
+    let mut document = json!({
+        "active": true,
+        "scope": String::from_utf8_lossy(caller.scope()),
+        "client_id": &*claims.client_id,
+        "token_type": "Bearer",
+        "exp": claims.expires_at.seconds(),
+        "iat": claims.issued_at.seconds(),
+        "sub": claims.subject.to_string(),
+        "aud": &*profile.audience,
+        "iss": &*profile.issuer,
+        "jti": claims.token_id.to_string(),
+    });
+    // A service account has neither a name nor a session that anybody could list.
+    if let (Some(user), Some(members)) = (caller.user(), document.as_object_mut()) {
+        members.insert("username".to_owned(), Value::from(user.user.username.as_str()));
+        members.insert("sid".to_owned(), Value::from(claims.session.to_string()));
+    }
+    Bytes::from(document.to_string())
+}

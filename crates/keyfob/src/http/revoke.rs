@@ -1,0 +1,98 @@
+//! `POST /auth/revoke` (RFC 7009): a token that got out, or is needed no more, ends; so does everything else of its
+//! session, because in keyfob everything minted from a session dies with it (§2.1 allows it). The built-in public client
+//! proves its tokens by having them; a registered client authenticates, and ends its own only. Answered after every
+//! guard applied it; a token that is unknown or dead already is 200 too (§2.2).
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use keyfob_core::client::KnownClient;
+use keyfob_core::id::SessionId;
+use keyfob_core::policy::{Caller, caller_of};
+use keyfob_core::secret::Secret;
+use keyfob_store::{Audit, Changed};
+use keyfob_tower::guard::Verify as _;
+
+use super::client_auth::{self, Credentials};
+use super::oauth::{OAuthError, OAuthReply};
+use super::{Call, HttpError, form, login, sessions};
+use crate::app::App;
+use crate::body::Body;
+use crate::{clock, reply};
+
+pub(super) async fn revoke(call: Call) -> OAuthReply {
+    let Call { app, parts, body, .. } = call;
+    form::only_form(&parts.headers)?;
+    let body = form::bytes(body, &app.settings.limits).await?;
+    // `token_type_hint` only saves looking in two places (§2.1): the token says what it is.
+    let [token, id, secret] = form::form(&body, ["token", "client_id", "client_secret"])?;
+    let token = Secret::new(token.ok_or(OAuthError::InvalidRequest("the parameter token is missing"))?);
+    let client = match Credentials::read(&parts.headers, id, secret.map(Secret::new))? {
+        Credentials::Confidential(presented) => {
+            let client = client_auth::authenticate(&app.verifier, &presented).await?;
+            Some(client.ok_or_else(|| OAuthError::invalid_client(&app, presented.basic))?)
+        }
+        Credentials::Nothing => None,
+        Credentials::Public(id) if id == login::CLIENT_ID => None,
+        Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, false)),
+        Credentials::OtherScheme => return Err(OAuthError::invalid_client(&app, true)),
+    };
+    let evidence = app.verifier.verify(token.expose(), clock::now()).await?;
+    let Some(caller) = caller_of(&app.verifier.policy(), &evidence, clock::now()) else { return Ok(done()) };
+    let ends = issued_to(&app, &caller, client.as_deref())?;
+    // A client that hangs up cannot stop a revocation half way.
+    let task = tokio::spawn(async move { end(&app, &caller, ends).await });
+    task.await.map_err(|_| OAuthError::from(HttpError::CannotTell))?
+}
+
+/// What a revocation ends.
+enum Ends {
+    /// The session of a user.
+    Session,
+    /// What a service account was minted so far.
+    ServiceAccount(Arc<KnownClient>),
+}
+
+/// §2.1: the token must have been issued to the client that asks.
+fn issued_to(app: &App, caller: &Caller, client: Option<&KnownClient>) -> Result<Ends, OAuthError> {
+    match (caller.client(), client) {
+        (None, None) => Ok(Ends::Session),
+        (Some(own), Some(asking)) if own.client.id == asking.client.id => Ok(Ends::ServiceAccount(Arc::clone(own))),
+        (Some(_), None) => Err(OAuthError::invalid_client(app, false)),
+        (_, Some(_)) => Err(OAuthError::InvalidGrant("the token was issued to another client")),
+    }
+}
+
+async fn end(app: &App, caller: &Caller, ends: Ends) -> OAuthReply {
+    let claims = caller.claims();
+    let changed = match ends {
+        Ends::Session => {
+            let audit = sessions::audit(caller, "session.ended", claims.session.to_string());
+            app.store().end_session(claims.session, Some(claims.subject), &audit).await?
+        }
+        Ends::ServiceAccount(known) => {
+            let id = known.client.id;
+            let (at, actor) = (clock::now(), id.to_string());
+            let event = "client.tokens-revoked";
+            let audit = Audit { at, event, actor, subject: id.to_string(), detail: known.client.name.to_string() };
+            let fresh = SessionId::new(at, &clock::random());
+            app.store().end_client_session(id, claims.session, fresh, &audit).await?
+        }
+    };
+    match changed {
+        Changed::At(revision) | Changed::Already(revision) if app.applied.reached(revision).await => Ok(done()),
+        // It went meanwhile, by another hand: whoever did that waited, but this answer must too.
+        Changed::NotFound | Changed::Stale => {
+            let revision = app.store().revision().await?;
+            if app.applied.reached(revision).await { Ok(done()) } else { Err(HttpError::CannotTell.into()) }
+        }
+        Changed::At(_) | Changed::Already(_) => Err(HttpError::CannotTell.into()),
+    }
+}
+
+/// §2.2: 200, and nothing to say.
+fn done() -> Response<Body> {
+    let mut response = reply::done();
+    *response.status_mut() = StatusCode::OK;
+    response
+}
