@@ -18,6 +18,7 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign { name: "revoke_race", cycle: "a revoking command while its victim calls at full speed", full: 50 },
     Campaign { name: "guess_storm", cycle: "1,000 parallel guesses and 50 parallel right logins", full: 20 },
     Campaign { name: "paths", cycle: "a path spelling sent through the gateway", full: 50_000 },
+    Campaign { name: "rotate", cycle: "two seconds of calls while a signing key rotates, or is retired", full: 60 },
 ];
 
 /// `list`, or a name (or `all`) with its options.

@@ -6,6 +6,7 @@ mod guess_storm;
 mod kill9;
 mod paths;
 mod revoke_race;
+mod rotate;
 
 use std::collections::BTreeMap;
 use std::fs;
