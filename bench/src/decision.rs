@@ -95,6 +95,9 @@ fn verifier(house: &House) -> Outcome<StoreVerifier> {
         keys: house.keys.accepted().into_arc_swap(),
         policy: Policy::parse(house::POLICY, 1)?.into_arc_swap(),
         failed_signatures: keyfob::failed_signatures::FailedSignatures::default(),
+        mint: keyfob_core::api_key::Mint::new(&[9; 32]),
+        key_uses: Arc::default(),
+        dead_keys: keyfob::failed_signatures::FailedSignatures::default(),
         retirements: keyfob::verify::Retirements::seen_at_start(None),
     })
 }

@@ -6,6 +6,7 @@ mod client;
 mod demo;
 mod doctor;
 mod failure;
+mod key;
 mod password;
 mod policy;
 mod root_key;
@@ -63,6 +64,9 @@ enum Command {
     /// Register, list, change and delete clients: service accounts and resource servers
     #[command(subcommand)]
     Client(client::Client),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::Key),
     /// Check, explain and test a policy
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -115,6 +119,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => block_on(command.run(common)),
         Command::Session(command) => block_on(command.run(common)),
         Command::Client(command) => block_on(command.run(common)),
+        Command::Key(command) => block_on(command.run(common)),
         Command::Policy(command) => block_on(command.run(common)),
         Command::Token(command) => block_on(command.run(common)),
         Command::SigningKey(command) => block_on(command.run(common)),

@@ -21,6 +21,8 @@ use keyfob_core::rotation::Schedule;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::throttle::Limits;
 
+pub(crate) use value::duration;
+
 pub use layers::{Loaded, Sources, load};
 pub use problem::{ConfigProblem, Origin};
 
@@ -53,6 +55,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Life of an access token (15 min; 1 s to 60 min).
     pub access_life: Duration,
+    /// The longest life of an API key, and the usual one (90 d; 1 s to 366 d).
+    pub api_key_life: Duration,
     /// Allowed clock difference (30 s; 0 to 60 s).
     pub leeway: Duration,
     /// The algorithm of new signing keys.
@@ -195,6 +199,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             access_life: Duration::from_mins(15),
+            api_key_life: Duration::from_hours(90 * 24),
             leeway: Duration::from_secs(30),
             signing_algorithm: Algorithm::default(),
             signing_key_life: Duration::from_hours(30 * 24),

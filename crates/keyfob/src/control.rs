@@ -25,8 +25,8 @@ pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};
 pub use outcome::{
-    BackupView, ClientView, Examination, KeyView, Outcome, PolicyView, Problem, SessionView, TableView, TokenView,
-    UserView,
+    ApiKeyView, BackupView, ClientView, Examination, KeyView, Outcome, PolicyView, Problem, SessionView, TableView,
+    TokenView, UserView,
 };
 pub use reach::{carry_out, offline_desk};
 pub use shown_once::ShownOnce;

@@ -1,6 +1,7 @@
 //! Every HTTP endpoint of keyfob's own, on one page. What is not listed here is not there: 404.
 //! Knows nothing of the gateway. Never decides: `keyfob_tower::guard` asks `keyfob_core::policy::decide`.
 
+mod api_keys;
 mod attempt;
 mod call;
 pub(crate) mod check;
@@ -46,6 +47,8 @@ fn methods(rest: &str) -> Option<&'static str> {
         "/login" | "/logout" | "/password" | "/token" | "/revoke" | "/introspect" => Some("POST, OPTIONS"),
         "/me" | "/jwks.json" => Some("GET, HEAD, OPTIONS"),
         "/sessions" => Some("GET, HEAD, DELETE, OPTIONS"),
+        "/keys" => Some("GET, HEAD, POST, OPTIONS"),
+        _ if rest.strip_prefix("/keys/").is_some_and(|id| !id.contains('/')) => Some("DELETE, OPTIONS"),
         _ if rest.strip_prefix("/sessions/").is_some_and(|id| !id.contains('/')) => Some("DELETE, OPTIONS"),
         _ => None,
     }
@@ -81,10 +84,16 @@ async fn endpoint(call: Call, rest: &str, allow: &'static str) -> Reply {
         "/me" if read => sessions::me(call).await,
         "/sessions" if read => sessions::list(call).await,
         "/sessions" if call.parts.method == Method::DELETE => sessions::end_all(call).await,
+        "/keys" if read => api_keys::list(call).await,
+        "/keys" if call.parts.method == Method::POST => api_keys::create(call).await,
         "/jwks.json" if read => Ok(problem::json(http::StatusCode::OK, call.app.keys.load().jwks.clone())),
-        _ => match rest.strip_prefix("/sessions/") {
-            Some(id) if call.parts.method == Method::DELETE => sessions::end_one(call, id).await,
-            _ => Err(HttpError::MethodNotAllowed(allow)),
-        },
+        _ if call.parts.method == Method::DELETE => {
+            match (rest.strip_prefix("/sessions/"), rest.strip_prefix("/keys/")) {
+                (Some(id), _) => sessions::end_one(call, id).await,
+                (_, Some(id)) => api_keys::revoke(call, id).await,
+                _ => Err(HttpError::MethodNotAllowed(allow)),
+            }
+        }
+        _ => Err(HttpError::MethodNotAllowed(allow)),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Profile, SessionTagger};
+use keyfob_core::api_key::Mint;
 use keyfob_core::password::{Rules, dummy_hash};
 use keyfob_store::{Audit, Store};
 use keyfob_tower::cache::FactCache;
@@ -70,14 +71,14 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     let public = bind(settings.listen).await?;
     let internal = bind(settings.internal_listen).await?;
     let (public_address, internal_address) = (public.local_addr()?, internal.local_addr()?);
-    let control::OpenStore { store, tagger, hold, .. } = control::open_store(&settings.data)?;
+    let control::OpenStore { store, tagger, mint, hold, .. } = control::open_store(&settings.data)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let public_url = public_url(&*store, &settings, &format!("{scheme}://{public_address}")).await?;
     if let Some(file) = &settings.policy {
         reload::import_policy(&*store, file).await?;
     }
     let gateway = settings.upstream.as_ref().map(|upstream| Gateway::new(upstream, &settings.limits)).transpose()?;
-    let app = Arc::new(app(settings, store, tagger, &public_url).await?);
+    let app = Arc::new(app(settings, store, (tagger, mint), &public_url).await?);
 
     let (stop, stopped) = watch::channel(false);
     let front = Arc::new(Front { app: Arc::clone(&app), gateway });
@@ -91,6 +92,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     let background = vec![
         tokio::spawn(reload::sweep(Arc::clone(&app))),
         tokio::spawn(rotation::run(Arc::clone(&app))),
+        tokio::spawn(reload::flush_key_uses(Arc::clone(&app))),
         tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
     ];
     let control = control::listen(&hold, desk::of(&app))?;
@@ -119,6 +121,9 @@ impl Running {
         self.control.stop().await;
         for task in self.background.into_iter().chain([self.feed]) {
             task.abort();
+        }
+        if let Err(error) = self.app.verifier.key_uses.flush(&**self.app.store()).await {
+            tracing::warn!(%error, "the last uses of API keys cannot be written");
         }
     }
 
@@ -176,7 +181,7 @@ async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> 
 async fn app(
     settings: Settings,
     store: Arc<dyn Store>,
-    tagger: SessionTagger,
+    (tagger, mint): (SessionTagger, Mint),
     public_url: &str,
 ) -> Result<App, ServeProblem> {
     // The revision first: what changes while the facts are loaded is then applied once more.
@@ -190,6 +195,9 @@ async fn app(
         policy: ArcSwap::from_pointee(policy),
         failed_signatures: FailedSignatures::default(),
         retirements: Retirements::seen_at_start(keys.retired_at),
+        mint,
+        key_uses: Arc::default(),
+        dead_keys: FailedSignatures::default(),
         store,
     };
     let metadata = Metadata::of(public_url, &settings.prefix);

@@ -1,14 +1,18 @@
 //! Turns a bearer token into evidence: verified claims from memory or by signature, session and user from memory or
 //! from the store. Remembers facts, never verdicts. "Could not tell" is an error and becomes 503.
 
+mod api_key;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Claims, Profile};
+use keyfob_core::api_key::Mint;
 use keyfob_core::client::{ClientStatus, KnownClient};
 use keyfob_core::id::{ClientId, SessionId, UserId};
-use keyfob_core::policy::{ClientProof, Evidence, Policy, Proof};
+use keyfob_core::opaque::Kind;
+use keyfob_core::policy::{ClientProof, Credential, Evidence, Policy, Proof};
 use keyfob_core::session::Session;
 use keyfob_core::signing_key::KeySet;
 use keyfob_core::time::Timestamp;
@@ -19,6 +23,7 @@ use keyfob_tower::guard::{CannotTell, Verify};
 
 use crate::clock;
 use crate::failed_signatures::FailedSignatures;
+use crate::key_uses::KeyUses;
 
 /// The verifier of this node.
 pub struct StoreVerifier {
@@ -34,6 +39,12 @@ pub struct StoreVerifier {
     pub policy: ArcSwap<Policy>,
     /// Counts failed signatures per session.
     pub failed_signatures: FailedSignatures,
+    /// Tells this installation's API keys from invented ones.
+    pub mint: Mint,
+    /// When API keys were last used.
+    pub key_uses: Arc<KeyUses>,
+    /// Counts reads of the store for API keys that turned out to be gone.
+    pub dead_keys: FailedSignatures,
     /// Counts keys that were retired while somebody was let in.
     pub retirements: Retirements,
 }
@@ -73,6 +84,9 @@ impl Retirements {
 impl Verify for StoreVerifier {
     async fn verify(&self, token: &str, now: Timestamp) -> Result<Evidence, CannotTell> {
         let hash = TokenHash::of(token);
+        if token.starts_with(Kind::ApiKey.prefix()) {
+            return self.verify_key(token, hash, now).await;
+        }
         let claims = match self.facts.claims(&hash, now) {
             Some(claims) => claims,
             None => match self.verify_signature(token, hash, now)? {
@@ -104,11 +118,11 @@ impl StoreVerifier {
         let keys = self.keys.load();
         let Ok(screened) = self.profile.screen(token, &keys, now) else { return Ok(None) };
         let session = screened.claimed_session();
-        if self.failed_signatures.exhausted(session, now) {
+        if self.failed_signatures.exhausted(session.to_bytes(), now) {
             return Err(CannotTell);
         }
         let Ok(claims) = screened.verify() else {
-            self.failed_signatures.count(session, now);
+            self.failed_signatures.count(session.to_bytes(), now);
             return Ok(None);
         };
         let claims = Arc::new(claims);
@@ -163,11 +177,15 @@ impl StoreVerifier {
         Ok(found.map(|stored| Arc::new(KnownClient::new(stored.client, stored.secret))))
     }
 
-    /// Whether requests with this token would still be let in: for tunnels and long streams.
+    /// Whether requests with this token or key would still be let in: for tunnels and long streams.
     ///
     /// # Errors
     /// [`CannotTell`].
-    pub async fn is_live(&self, claims: &Claims) -> Result<bool, CannotTell> {
+    pub async fn is_live(&self, credential: &Credential) -> Result<bool, CannotTell> {
+        let claims = match credential {
+            Credential::Token(claims) => claims,
+            Credential::Key(key) => return self.key_is_live(key.id).await,
+        };
         if let Some(id) = claims.service_account() {
             let client = self.client(id).await?;
             return Ok(client.is_some_and(|client| self.client_lives(&client, claims, clock::now())));
@@ -179,7 +197,11 @@ impl StoreVerifier {
 
     /// The same from memory alone; `None` if a fact is not there.
     #[must_use]
-    pub fn is_live_in_memory(&self, claims: &Claims, now: Timestamp) -> Option<bool> {
+    pub fn is_live_in_memory(&self, credential: &Credential, now: Timestamp) -> Option<bool> {
+        let claims = match credential {
+            Credential::Token(claims) => claims,
+            Credential::Key(key) => return self.key_is_live_in_memory(key.id, now),
+        };
         if let Some(id) = claims.service_account() {
             return self.facts.client_hit(id).map(|client| self.client_lives(&client, claims, now));
         }

@@ -2,6 +2,7 @@
 //! something does not exist. Bounded; an entry never outlives `exp`; a slow fill never overwrites a newer
 //! invalidation; a look-up that hits takes one short lock and allocates nothing.
 
+mod api_keys;
 mod clock;
 mod intern;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use keyfob_core::session::Session;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::KnownUser;
 
+use api_keys::ApiKeys;
 use clock::{ClockMap, Generation, Key};
 use intern::Interner;
 use sync::{AtomicU64, Ordering};
@@ -90,6 +92,7 @@ pub struct FactCache {
     sessions: ClockMap<SessionId, RememberedSession>,
     users: ClockMap<UserId, Arc<KnownUser>>,
     clients: ClockMap<ClientId, Arc<KnownClient>>,
+    api_keys: ApiKeys,
     shared: Interner,
     // How often signing keys were retired. Raised before the tokens go, read under the lock of a token's shard.
     retirements: AtomicU64,
@@ -105,6 +108,7 @@ impl FactCache {
             sessions: ClockMap::new(sessions),
             users: ClockMap::new(sessions),
             clients: ClockMap::new(sessions),
+            api_keys: ApiKeys::new(sessions),
             shared: Interner::default(),
             retirements: AtomicU64::new(0),
         }
@@ -223,8 +227,7 @@ impl FactCache {
             Fact::User(id) => self.users.forget(&id),
             Fact::Session(id) => self.sessions.forget(&id),
             Fact::Client(id) => self.clients.forget(&id),
-            // Not remembered here.
-            Fact::Key(_) => {}
+            Fact::Key(id) => self.api_keys.forget(id),
             // What a user's roles grant was computed under the old policy.
             Fact::Policy => self.users.forget_all(),
             Fact::SigningKeys => self.forget_tokens(),
@@ -237,6 +240,7 @@ impl FactCache {
         self.sessions.forget_all();
         self.users.forget_all();
         self.clients.forget_all();
+        self.api_keys.forget_all();
     }
 
     fn forget_tokens(&self) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access_token::Claims;
+use crate::api_key::ApiKey;
 use crate::client::{ClientStatus, KnownClient};
 use crate::id::Incarnation;
 use crate::refusal::{Reason, Refusal};
@@ -33,6 +34,8 @@ pub enum Evidence {
     Token(Proof),
     /// A genuine token of a service account, and the client it names.
     Client(ClientProof),
+    /// A genuine API key, and the user it acts for.
+    Key(KeyProof),
 }
 
 /// A genuine token and the facts it names, as they are now.
@@ -63,7 +66,37 @@ pub struct ClientProof {
     pub leeway: Duration,
 }
 
-/// Whom a token stands for.
+/// A genuine API key and its user, as they are now. There is no session.
+#[derive(Clone, Debug)]
+pub struct KeyProof {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    /// Its user.
+    pub user: Arc<KnownUser>,
+    /// The store's incarnation.
+    pub incarnation: Incarnation,
+}
+
+/// What a caller showed.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// An access token: what it says.
+    Token(Arc<Claims>),
+    /// An API key.
+    Key(Arc<ApiKey>),
+}
+
+impl Credential {
+    /// What it may be used for at most.
+    fn scope(&self) -> &Scope {
+        match self {
+            Self::Token(claims) => &claims.scope,
+            Self::Key(key) => &key.scope,
+        }
+    }
+}
+
+/// Whom a token or key stands for.
 #[derive(Clone, Debug)]
 enum Principal {
     User(Arc<KnownUser>),
@@ -73,16 +106,34 @@ enum Principal {
 /// Who is let through, with which permissions.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    claims: Arc<Claims>,
+    credential: Credential,
     principal: Principal,
     scope: Bytes,
 }
 
 impl Caller {
-    /// The token's claims.
+    /// What was shown.
     #[must_use]
-    pub fn claims(&self) -> &Arc<Claims> {
-        &self.claims
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The token's claims; none if the caller showed an API key.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Arc<Claims>> {
+        match &self.credential {
+            Credential::Token(claims) => Some(claims),
+            Credential::Key(_) => None,
+        }
+    }
+
+    /// The API key, if the caller showed one.
+    #[must_use]
+    pub fn key(&self) -> Option<&Arc<ApiKey>> {
+        match &self.credential {
+            Credential::Token(_) => None,
+            Credential::Key(key) => Some(key),
+        }
     }
 
     /// The user; none if the caller is a service account.
@@ -103,7 +154,8 @@ impl Caller {
         }
     }
 
-    /// The scopes in force for this request, space separated: the user's or the client's, narrowed by the token's.
+    /// The scopes in force for this request, space separated: the user's or the client's, narrowed by the token's or the
+    /// key's.
     #[must_use]
     pub fn scope(&self) -> &Bytes {
         &self.scope
@@ -251,7 +303,8 @@ fn identify(policy: &Policy, evidence: &Evidence, now: Timestamp) -> Result<Opti
         Evidence::Malformed => Err(Reason::Malformed),
         Evidence::Token(proof) if proof.holds(now) => Ok(Some(Caller::new(policy, proof))),
         Evidence::Client(proof) if proof.holds(now) => Ok(Some(Caller::of_client(proof))),
-        Evidence::Invalid | Evidence::Token(_) | Evidence::Client(_) => Err(Reason::InvalidToken),
+        Evidence::Key(proof) if proof.holds(now) => Ok(Some(Caller::of_key(policy, proof))),
+        Evidence::Invalid | Evidence::Token(_) | Evidence::Client(_) | Evidence::Key(_) => Err(Reason::InvalidToken),
     }
 }
 
@@ -282,6 +335,15 @@ impl ClientProof {
     }
 }
 
+impl KeyProof {
+    /// Whether key and user belong together and are both good at `now`. No leeway: one clock set the date and reads it.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        let Self { key, user, incarnation } = self;
+        key.is_live(now, *incarnation) && key.user == user.user.id && may_act(user)
+    }
+}
+
 /// Whether a user may be let through anywhere.
 pub(super) fn may_act(user: &KnownUser) -> bool {
     user.user.status == Status::Active
@@ -289,29 +351,41 @@ pub(super) fn may_act(user: &KnownUser) -> bool {
 
 impl Caller {
     fn new(policy: &Policy, proof: &Proof) -> Self {
-        let user = if proof.user.grant.policy_version == policy.version() {
-            Arc::clone(&proof.user)
-        } else {
-            // Cached under another policy: what it grants may be more than the policy in force does.
-            Arc::new(policy.know(proof.user.user.clone()))
-        };
+        let user = under(policy, &proof.user);
         let scope = narrowed(&user.grant.scope, &user.grant.text, &proof.claims.scope);
-        Self { claims: Arc::clone(&proof.claims), principal: Principal::User(user), scope }
+        let credential = Credential::Token(Arc::clone(&proof.claims));
+        Self { credential, principal: Principal::User(user), scope }
     }
 
     fn of_client(proof: &ClientProof) -> Self {
         let ClientProof { claims, client, .. } = proof;
         let scope = narrowed(&client.client.scope, &client.scope_text, &claims.scope);
-        Self { claims: Arc::clone(claims), principal: Principal::Client(Arc::clone(client)), scope }
+        let credential = Credential::Token(Arc::clone(claims));
+        Self { credential, principal: Principal::Client(Arc::clone(client)), scope }
+    }
+
+    fn of_key(policy: &Policy, proof: &KeyProof) -> Self {
+        let user = under(policy, &proof.user);
+        let scope = narrowed(&user.grant.scope, &user.grant.text, &proof.key.scope);
+        Self { credential: Credential::Key(Arc::clone(&proof.key)), principal: Principal::User(user), scope }
     }
 
     fn who(&self) -> Who<'_> {
-        let carried = Some(&*self.claims.scope);
+        let carried = Some(self.credential.scope());
         match &self.principal {
             Principal::User(user) => Who::user(user, carried),
             Principal::Client(client) => Who::client(client, carried),
         }
     }
+}
+
+/// The user with what the policy in force grants it.
+fn under(policy: &Policy, user: &Arc<KnownUser>) -> Arc<KnownUser> {
+    if user.grant.policy_version == policy.version() {
+        return Arc::clone(user);
+    }
+    // Cached under another policy: what it grants may be more than the policy in force does.
+    Arc::new(policy.know(user.user.clone()))
 }
 
 /// What is granted, narrowed by what the token carries, as text. Equal is the common case and costs one comparison; a

@@ -1,5 +1,6 @@
 //! The policy as a whole: one policy, its users, and every door into [`super::decide`].
 
+mod api_key;
 mod cases;
 mod client;
 mod decision;

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use keyfob_core::user::{RoleName, Status, Username};
 
 use super::failure::Failure;
-use super::{Common, password, say};
+use super::{Common, key, password, say};
 use crate::control::{Intention, Outcome, UserView, carry_out};
 
 #[derive(Debug, Subcommand)]
@@ -95,13 +95,26 @@ impl User {
                 let password = password::ask(&user, password_stdin)?;
                 (Intention::UserPasswd { user, password }, Some("has a new password; its sessions have ended"))
             }
-            Self::Disable { user } => {
-                (Intention::UserStatus { user, status: Status::Disabled }, Some("is disabled; its sessions have ended"))
-            }
+            Self::Disable { user } => (
+                Intention::UserStatus { user, status: Status::Disabled },
+                Some("is disabled; its sessions have ended, its API keys are revoked"),
+            ),
             Self::Enable { user } => (Intention::UserStatus { user, status: Status::Active }, Some("is enabled")),
             Self::Delete { user } => (Intention::UserDelete { user }, None),
         };
-        let outcome = carry_out(&common.settings(Vec::new())?, intention).await?;
+        let settings = common.settings(Vec::new())?;
+        // DESIGN §6: keys outlive a new password, and whoever sets it is told.
+        let owner = if let Intention::UserPasswd { user, .. } = &intention { Some(user.clone()) } else { None };
+        let outcome = carry_out(&settings, intention).await?;
+        if let Some(user) = owner
+            && let Outcome::ApiKeys(kept) = carry_out(&settings, Intention::KeyList { user }).await?
+            && !kept.is_empty()
+        {
+            say::note(&format!(
+                "these API keys are still good; `keyfob key revoke ID` ends one:\n{}",
+                key::table(&kept).trim_end()
+            ));
+        }
         show(common, outcome, done)
     }
 }
@@ -124,7 +137,7 @@ fn show(common: &Common, outcome: Outcome, done: Option<&str>) -> Result<(), Fai
             user
         }
         Outcome::Deleted(user) => {
-            say::note(&format!("{} is deleted; its sessions have ended", user.username));
+            say::note(&format!("{} is deleted; its sessions have ended, its API keys are gone", user.username));
             user
         }
         _ => return Err(Failure::unexpected()),

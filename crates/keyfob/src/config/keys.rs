@@ -88,6 +88,9 @@ pub(super) const KEYS: &[Key] = &[
     key("access-life", "a length of time from 1s to 60m, such as `15m`", |d, v| {
         v.duration(SECOND, HOUR).map(|length| d.settings.access_life = length)
     }),
+    key("api-key-life", "a length of time from 1s to 366d, such as `90d`", |d, v| {
+        v.duration(SECOND, 366 * DAY).map(|length| d.settings.api_key_life = length)
+    }),
     key("leeway", "a length of time from 0s to 60s, such as `30s`", |d, v| {
         v.duration(Duration::ZERO, MINUTE).map(|length| d.settings.leeway = length)
     }),

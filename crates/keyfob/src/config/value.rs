@@ -128,7 +128,7 @@ pub(super) fn origin(text: &str) -> Option<String> {
 }
 
 /// A length of time: a whole number and a unit.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
     let number = digits(number)?;

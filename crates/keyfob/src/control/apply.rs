@@ -1,6 +1,7 @@
 //! Carries out one intention: load, decide, save, wait for the acknowledgement. The server and a command without a
 //! server run this same code. Each change writes its audit row in its own transaction, with the actor (G16).
 
+mod api_keys;
 mod clients;
 mod installation;
 mod sessions;
@@ -43,6 +44,11 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::SigningKeyList => signing_keys::list(desk).await,
         Intention::SigningKeyRotate { early } => signing_keys::rotate(desk, actor, early).await,
         Intention::SigningKeyRetire { kid } => signing_keys::retire(desk, actor, &kid).await,
+        Intention::KeyCreate { user, name, scope, life } => {
+            api_keys::create(desk, actor, &user, &name, scope.as_deref(), life).await
+        }
+        Intention::KeyList { user } => api_keys::list(desk, &user).await,
+        Intention::KeyRevoke { id } => api_keys::revoke(desk, actor, &id).await,
         Intention::Policy => installation::policy(desk).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
         Intention::Backup { file } => installation::backup(desk, actor, &file).await,

@@ -1,9 +1,11 @@
 //! What carrying out an intention needs: the store, the rules, and someone who says when a change is in force.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keyfob_core::access_token::Profile;
+use keyfob_core::api_key::Mint;
 use keyfob_core::change::Revision;
 use keyfob_core::password::{Cost, Hasher, Password, PasswordHash, Rules};
 use keyfob_core::rotation::Schedule;
@@ -11,6 +13,7 @@ use keyfob_store::Store;
 
 use super::Problem;
 use crate::clock;
+use crate::key_uses::KeyUses;
 
 /// Where intentions are carried out. The server has one for its control socket; a command without a server makes one.
 pub struct Desk {
@@ -22,6 +25,12 @@ pub struct Desk {
     pub profile: Profile,
     /// How often signing keys change.
     pub schedule: Schedule,
+    /// Makes API keys.
+    pub mint: Mint,
+    /// The longest life of an API key, and the usual one.
+    pub api_key_life: Duration,
+    /// The uses of API keys that are not in the store yet.
+    pub key_uses: Arc<KeyUses>,
     /// Where passwords are hashed.
     pub hashing: Arc<dyn HashPassword>,
     /// Says when a change is in force.

@@ -108,6 +108,27 @@ pub enum Intention {
         /// Which, by name or id.
         client: String,
     },
+    /// Make an API key for a user.
+    KeyCreate {
+        /// Whose.
+        user: String,
+        /// What to call it.
+        name: String,
+        /// What it is good for, space separated; `None`: all that the user has.
+        scope: Option<String>,
+        /// How long it lives, in seconds; `None`: as long as it may.
+        life: Option<u64>,
+    },
+    /// List a user's live API keys.
+    KeyList {
+        /// Whose.
+        user: String,
+    },
+    /// Revoke an API key.
+    KeyRevoke {
+        /// Its id.
+        id: String,
+    },
     /// List the signing keys.
     SigningKeyList,
     /// Let the next signing key take over.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use keyfob_core::api_key::KeyListing;
 use keyfob_core::client::{Client, ClientStatus};
 use keyfob_core::session::SessionListing;
 use keyfob_core::signing_key::Algorithm;
@@ -30,7 +31,16 @@ pub enum Outcome {
     Deleted(UserView),
     /// Live sessions.
     Sessions(Vec<SessionView>),
-    /// Sessions ended; false if there was nothing to end.
+    /// An API key was made.
+    ApiKey {
+        /// What is known of it.
+        key: ApiKeyView,
+        /// The key itself.
+        secret: ShownOnce,
+    },
+    /// Live API keys.
+    ApiKeys(Vec<ApiKeyView>),
+    /// Sessions ended, or a key; false if there was nothing to end.
     Ended(bool),
     /// A client as it is now, whether anything changed, and its secret if it is a new one.
     Client {
@@ -119,6 +129,43 @@ impl From<&SessionListing> for SessionView {
             expires_at: rfc3339(listing.session.expires_at),
             client_name: listing.client_name.clone(),
             address: listing.address.clone(),
+        }
+    }
+}
+
+/// An API key without its secret, for people and scripts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyView {
+    /// Its id.
+    pub id: String,
+    /// Whose it is: a user id.
+    pub user: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it is good for, space separated; at each use narrowed by what its user has then.
+    pub scope: String,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+    /// When it ends by itself (RFC 3339).
+    pub expires_at: String,
+    /// When it was last used (RFC 3339).
+    pub last_used_at: Option<String>,
+    /// Whether it was made before the database was restored: then it is refused.
+    pub suspended: bool,
+}
+
+impl From<&KeyListing> for ApiKeyView {
+    fn from(listing: &KeyListing) -> Self {
+        let KeyListing { key, name, used_at } = listing;
+        Self {
+            id: key.id.to_string(),
+            user: key.user.to_string(),
+            name: name.to_string(),
+            scope: key.scope.to_string(),
+            created_at: rfc3339(key.created_at),
+            expires_at: rfc3339(key.expires_at),
+            last_used_at: used_at.map(rfc3339),
+            suspended: false,
         }
     }
 }

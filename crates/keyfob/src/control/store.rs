@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyfob_core::access_token::SessionTagger;
+use keyfob_core::api_key::Mint;
 use keyfob_store::root_key::{RootKey, RootKeyError};
 use keyfob_store::{Store, StoreError, sqlite};
 
@@ -18,6 +19,8 @@ pub struct OpenStore {
     pub store: Arc<dyn Store>,
     /// Seals and opens session ids; its key comes from the root key.
     pub tagger: SessionTagger,
+    /// Makes and knows API keys; its key comes from the root key.
+    pub mint: Mint,
     /// Ownership of the data directory. Declared last, so that it is given up after the store is closed.
     pub hold: Hold,
 }
@@ -37,10 +40,11 @@ pub fn open_store(dir: &Path) -> Result<OpenStore, Problem> {
 pub fn open_held(hold: Hold) -> Result<OpenStore, Problem> {
     let root_key = root_key_file(hold.dir()).load(hold.dir())?;
     let tagger = SessionTagger::new(&root_key.derive("session-tag"));
+    let mint = Mint::new(&root_key.derive("api-key-tag"));
     let options = sqlite::Options { root_key, fresh_incarnation: clock::random(), rng: clock::rng() };
     let path = hold.dir().join("keyfob.db");
     let store = sqlite::open(&path, options).map_err(|error| explain(&path, &error))?;
-    Ok(OpenStore { store: Arc::from(store), tagger, hold })
+    Ok(OpenStore { store: Arc::from(store), tagger, mint, hold })
 }
 
 /// Where the root key is.

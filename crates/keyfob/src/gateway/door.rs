@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use keyfob_core::access_token::Claims;
-use keyfob_core::policy::{Ask, Decision, Permit};
+use keyfob_core::policy::{Ask, Credential, Decision, Permit};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_tower::{guard, refusal};
 
@@ -129,32 +128,34 @@ fn client_info(
 /// its "no" is heard at the next beat.
 struct Alive {
     app: Arc<App>,
-    token: Option<Arc<Claims>>,
-    // What was seen of retired keys before the token was judged.
+    credential: Option<Credential>,
+    // What was seen of retired signing keys before the credential was judged.
     seen: i64,
     dead: Arc<AtomicBool>,
 }
 
 impl Alive {
     fn of(app: &Arc<App>, permit: &Permit, seen: i64) -> Self {
-        let token = permit.caller().map(|caller| Arc::clone(caller.claims()));
-        Self { app: Arc::clone(app), token, seen, dead: Arc::new(AtomicBool::new(false)) }
+        let credential = permit.caller().map(|caller| caller.credential().clone());
+        Self { app: Arc::clone(app), credential, seen, dead: Arc::new(AtomicBool::new(false)) }
     }
 }
 
 impl StillAllowed for Alive {
     fn still_allowed(&self) -> bool {
-        let Some(claims) = &self.token else { return true };
-        if self.dead.load(Ordering::Relaxed) || self.app.verifier.retirements.has_passed(self.seen) {
+        let Some(credential) = &self.credential else { return true };
+        // An API key was signed by nobody.
+        let signed = matches!(credential, Credential::Token(_));
+        if self.dead.load(Ordering::Relaxed) || (signed && self.app.verifier.retirements.has_passed(self.seen)) {
             return false;
         }
-        if let Some(live) = self.app.verifier.is_live_in_memory(claims, clock::now()) {
+        if let Some(live) = self.app.verifier.is_live_in_memory(credential, clock::now()) {
             return live;
         }
-        let (app, claims, dead) = (Arc::clone(&self.app), Arc::clone(claims), Arc::clone(&self.dead));
+        let (app, credential, dead) = (Arc::clone(&self.app), credential.clone(), Arc::clone(&self.dead));
         tokio::spawn(async move {
             // "Could not tell" cuts too: fail closed.
-            let live = app.verifier.is_live(&claims).await.unwrap_or(false);
+            let live = app.verifier.is_live(&credential).await.unwrap_or(false);
             dead.store(!live, Ordering::Relaxed);
         });
         true

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, request};
 use hyper::body::Incoming;
+use keyfob_core::access_token::Claims;
 use keyfob_core::policy::{Ask, Caller, Decision};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_core::user::KnownUser;
@@ -49,19 +50,30 @@ impl Call {
         }
     }
 
+    /// The same, with a token of a session: an API key has none, and looks after nobody's account.
+    pub(super) async fn session_caller(&self) -> Result<SignedIn, HttpError> {
+        let caller = self.caller().await?;
+        match (caller.claims(), caller.user()) {
+            (Some(claims), Some(user)) => Ok(SignedIn { claims: Arc::clone(claims), user: Arc::clone(user) }),
+            _ => Err(self.insufficient()),
+        }
+    }
+
     /// The same, for what only a full token of a password session may do: a narrowed token was handed to somebody for
     /// less than this.
-    pub(super) async fn full_caller(&self) -> Result<Caller, HttpError> {
-        let caller = self.caller().await?;
-        if user(&caller)?.grant.scope.is_subset_of(&caller.claims().scope) {
-            return Ok(caller);
-        }
+    pub(super) async fn full_caller(&self) -> Result<SignedIn, HttpError> {
+        let caller = self.session_caller().await?;
+        if caller.user.grant.scope.is_subset_of(&caller.claims.scope) { Ok(caller) } else { Err(self.insufficient()) }
+    }
+
+    fn insufficient(&self) -> HttpError {
         let refusal = Refusal { reason: Reason::Insufficient { scope: None }, deny: None };
-        Err(HttpError::Refused(refusal, self.app.style.clone()))
+        HttpError::Refused(refusal, self.app.style.clone())
     }
 }
 
-/// The user that a signed-in permit always names; if it did not, nobody would be let in.
-pub(super) fn user(caller: &Caller) -> Result<&Arc<KnownUser>, HttpError> {
-    caller.user().ok_or(HttpError::CannotTell)
+/// A user who is signed in, with the token of a session.
+pub(super) struct SignedIn {
+    pub(super) claims: Arc<Claims>,
+    pub(super) user: Arc<KnownUser>,
 }

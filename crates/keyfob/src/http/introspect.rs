@@ -4,11 +4,11 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use keyfob_core::policy::{Ask, Caller, Decision, caller_of};
+use keyfob_core::policy::{Ask, Caller, Credential, Decision, caller_of};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_core::secret::Secret;
 use keyfob_tower::guard::{self, Verify as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client_auth::{self, Credentials};
 use super::oauth::{OAuthError, OAuthReply};
@@ -57,23 +57,33 @@ async fn bearer(app: &crate::app::App, parts: &http::request::Parts) -> Result<(
 
 /// RFC 7662 §2.2. The scope is what a guard would grant now, not what was granted when the token was made.
 fn active(app: &crate::app::App, caller: &Caller) -> Bytes {
-    let (claims, profile) = (caller.claims(), &app.verifier.profile);
-    let mut document = json!({
-        "active": true,
-        "scope": String::from_utf8_lossy(caller.scope()),
-        "client_id": &*claims.client_id,
-        "token_type": "Bearer",
-        "exp": claims.expires_at.seconds(),
-        "iat": claims.issued_at.seconds(),
-        "sub": claims.subject.to_string(),
-        "aud": &*profile.audience,
-        "iss": &*profile.issuer,
-        "jti": claims.token_id.to_string(),
-    });
+    let profile = &app.verifier.profile;
+    let mut document = match caller.credential() {
+        Credential::Token(claims) => json!({
+            "client_id": &*claims.client_id,
+            "exp": claims.expires_at.seconds(),
+            "iat": claims.issued_at.seconds(),
+            "sub": claims.subject.to_string(),
+            "jti": claims.token_id.to_string(),
+        }),
+        Credential::Key(key) => json!({
+            "exp": key.expires_at.seconds(),
+            "iat": key.created_at.seconds(),
+            "sub": key.user.to_string(),
+            "jti": key.id.to_string(),
+        }),
+    };
+    document["active"] = true.into();
+    document["scope"] = String::from_utf8_lossy(caller.scope()).into();
+    document["token_type"] = "Bearer".into();
+    document["aud"] = (*profile.audience).into();
+    document["iss"] = (*profile.issuer).into();
     // A service account has neither a name nor a session that anybody could list.
-    if let (Some(user), Some(members)) = (caller.user(), document.as_object_mut()) {
-        members.insert("username".to_owned(), Value::from(user.user.username.as_str()));
-        members.insert("sid".to_owned(), Value::from(claims.session.to_string()));
+    if let Some(user) = caller.user() {
+        document["username"] = user.user.username.as_str().into();
+        if let Some(claims) = caller.claims() {
+            document["sid"] = claims.session.to_string().into();
+        }
     }
     Bytes::from(document.to_string())
 }

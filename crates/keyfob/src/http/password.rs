@@ -1,17 +1,17 @@
 //! `POST /auth/password`: the user changes the password, with the current one (ASVS 6.2.3). Other sessions end, this one
-//! stays (ASVS 7.4.3). Counts as an attempt like a sign-in, so it is no second door for guessing.
+//! stays (ASVS 7.4.3); API keys stay too, and the answer lists them. Counts as an attempt like a sign-in, so it is no second door for guessing.
 
 use std::sync::Arc;
 
 use keyfob_core::password::Password;
-use keyfob_core::policy::Caller;
 use keyfob_core::secret::Secret;
 use keyfob_store::{Attempt, PasswordChange, ProvenAttempt};
 use serde::Deserialize;
 
 use super::attempt::{self, Guess};
+use super::call::SignedIn;
 use super::form::{self, Media};
-use super::{Call, HttpError, Reply, call, sessions};
+use super::{Call, HttpError, Reply, api_keys, sessions};
 use crate::app::App;
 use crate::clock;
 
@@ -28,7 +28,7 @@ pub(super) async fn change(call: Call) -> Reply {
     let media = form::media(&parts.headers)?;
     let body = form::bytes(body, &app.settings.limits).await?;
     let form = read(media, &body)?;
-    let username = &call::user(&caller)?.user.username;
+    let username = &caller.user.user.username;
     let new = Password::parse(form.new_password.expose())
         .and_then(|new| app.rules.check(&new, username).map(|()| new))
         .map_err(|problem| HttpError::Unprocessable("password-refused", problem.to_string()))?;
@@ -48,20 +48,21 @@ fn read(media: Media, body: &[u8]) -> Result<ChangeForm, HttpError> {
     })
 }
 
-async fn replace(app: &Arc<App>, caller: &Caller, guess: Guess, new: Password) -> Reply {
+async fn replace(app: &Arc<App>, caller: &SignedIn, guess: Guess, new: Password) -> Reply {
     let proven = attempt::prove(app, guess).await?;
     let hash = proven.place.hash(Arc::new(new), clock::random()).await.map_err(|_| HttpError::CannotTell)?;
     let Attempt { id, account, address, .. } = proven.reservation;
     let change = PasswordChange {
-        user: caller.claims().subject,
+        user: caller.claims.subject,
         password: hash,
         auth_version: Some(proven.account.user.auth_version),
-        keep: Some(caller.claims().session),
+        keep: Some(caller.claims.session),
         proof: Some(ProvenAttempt { attempt: id, account, address }),
     };
-    let audit = sessions::audit(caller, "password.changed", caller.claims().subject.to_string());
+    let audit = sessions::audit(caller, "password.changed", caller.claims.subject.to_string());
     // Settles the reservation, whatever comes of it.
     let changed = app.store().set_password(&change, &audit).await;
     app.settled.notify_waiters();
-    sessions::acknowledge(app, changed).await
+    let done = sessions::acknowledge(app, changed).await?;
+    Ok(api_keys::kept(app, caller.claims.subject).await.unwrap_or(done))
 }

@@ -32,6 +32,8 @@ pub(super) enum HttpError {
     MediaType,
     /// Well formed, but not acceptable: a stable kind and what to do.
     Unprocessable(&'static str, String),
+    /// What it was judged on has changed, or a bound is reached: a stable kind and what to do.
+    Conflict(&'static str, String),
     /// Too many sign-ins: try again later, in seconds.
     TooMany(u64),
     /// Wrong username or password: one text for every cause.
@@ -67,6 +69,7 @@ impl HttpError {
             Self::TooSlow => problem(408, "body-timeout", "the body did not come in time"),
             Self::MediaType => problem(415, "media-type", "send application/json or application/x-www-form-urlencoded"),
             Self::Unprocessable(kind, detail) => problem(422, kind, &detail),
+            Self::Conflict(kind, detail) => problem(409, kind, &detail),
             Self::TooMany(seconds) => {
                 let mut response = problem(429, "too-many-attempts", "too many sign-in attempts: try again later");
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,14 +1,16 @@
 //! `POST /auth/revoke` (RFC 7009): a token that got out, or is needed no more, ends; so does everything else of its
 //! session, because in keyfob everything minted from a session dies with it (§2.1 allows it). The built-in public client
-//! proves its tokens by having them; a registered client authenticates, and ends its own only. Answered after every
+//! proves its tokens by having them, and so does whoever has an API key, which ends alone; a registered client authenticates, and ends its own only. Answered after every
 //! guard applied it; a token that is unknown or dead already is 200 too (§2.2).
 
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use keyfob_core::access_token::Claims;
+use keyfob_core::api_key::ApiKey;
 use keyfob_core::client::KnownClient;
 use keyfob_core::id::SessionId;
-use keyfob_core::policy::{Caller, caller_of};
+use keyfob_core::policy::{Caller, Credential, caller_of};
 use keyfob_core::secret::Secret;
 use keyfob_store::{Audit, Changed};
 use keyfob_tower::guard::Verify as _;
@@ -41,36 +43,44 @@ pub(super) async fn revoke(call: Call) -> OAuthReply {
     let Some(caller) = caller_of(&app.verifier.policy(), &evidence, clock::now()) else { return Ok(done()) };
     let ends = issued_to(&app, &caller, client.as_deref())?;
     // A client that hangs up cannot stop a revocation half way.
-    let task = tokio::spawn(async move { end(&app, &caller, ends).await });
+    let task = tokio::spawn(async move { end(&app, ends).await });
     task.await.map_err(|_| OAuthError::from(HttpError::CannotTell))?
 }
 
 /// What a revocation ends.
 enum Ends {
     /// The session of a user.
-    Session,
+    Session(Arc<Claims>),
     /// What a service account was minted so far.
-    ServiceAccount(Arc<KnownClient>),
+    ServiceAccount(Arc<KnownClient>, Arc<Claims>),
+    /// One API key.
+    Key(Arc<ApiKey>),
 }
 
 /// §2.1: the token must have been issued to the client that asks.
 fn issued_to(app: &App, caller: &Caller, client: Option<&KnownClient>) -> Result<Ends, OAuthError> {
-    match (caller.client(), client) {
-        (None, None) => Ok(Ends::Session),
-        (Some(own), Some(asking)) if own.client.id == asking.client.id => Ok(Ends::ServiceAccount(Arc::clone(own))),
-        (Some(_), None) => Err(OAuthError::invalid_client(app, false)),
-        (_, Some(_)) => Err(OAuthError::InvalidGrant("the token was issued to another client")),
+    match (caller.credential(), caller.client(), client) {
+        (Credential::Key(key), _, None) => Ok(Ends::Key(Arc::clone(key))),
+        (Credential::Token(claims), None, None) => Ok(Ends::Session(Arc::clone(claims))),
+        (Credential::Token(claims), Some(own), Some(asking)) if own.client.id == asking.client.id => {
+            Ok(Ends::ServiceAccount(Arc::clone(own), Arc::clone(claims)))
+        }
+        (_, Some(_), None) => Err(OAuthError::invalid_client(app, false)),
+        (_, _, Some(_)) => Err(OAuthError::InvalidGrant("the token was issued to another client")),
     }
 }
 
-async fn end(app: &App, caller: &Caller, ends: Ends) -> OAuthReply {
-    let claims = caller.claims();
+async fn end(app: &App, ends: Ends) -> OAuthReply {
     let changed = match ends {
-        Ends::Session => {
-            let audit = sessions::audit(caller, "session.ended", claims.session.to_string());
+        Ends::Key(key) => {
+            let audit = sessions::audit_by(key.user, "api-key.revoked", key.id.to_string());
+            app.store().revoke_key(key.id, Some(key.user), &audit).await?
+        }
+        Ends::Session(claims) => {
+            let audit = sessions::audit_by(claims.subject, "session.ended", claims.session.to_string());
             app.store().end_session(claims.session, Some(claims.subject), &audit).await?
         }
-        Ends::ServiceAccount(known) => {
+        Ends::ServiceAccount(known, claims) => {
             let id = known.client.id;
             let (at, actor) = (clock::now(), id.to_string());
             let event = "client.tokens-revoked";

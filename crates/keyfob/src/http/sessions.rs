@@ -3,39 +3,49 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use keyfob_core::id::SessionId;
-use keyfob_core::policy::Caller;
+use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::policy::Credential;
 use keyfob_store::{Audit, Changed, StoreError};
 use serde_json::{Value, json};
 
-use super::{Call, HttpError, Reply, call, problem};
+use super::call::SignedIn;
+use super::{Call, HttpError, Reply, problem};
 use crate::app::App;
 use crate::clock::{self, rfc3339};
 
 pub(super) async fn me(call: Call) -> Reply {
     let caller = call.caller().await?;
-    let user = &call::user(&caller)?.user;
-    let document = json!({
+    // A signed-in permit always names its user; if it did not, nobody would be let in.
+    let user = &caller.user().ok_or(HttpError::CannotTell)?.user;
+    let mut document = json!({
         "sub": user.id.to_string(),
         "username": user.username.as_str(),
         "roles": user.roles,
         "scope": String::from_utf8_lossy(caller.scope()),
-        "client_id": &*caller.claims().client_id,
-        "session_id": caller.claims().session.to_string(),
-        "expires_at": rfc3339(caller.claims().expires_at),
     });
+    match caller.credential() {
+        Credential::Token(claims) => {
+            document["client_id"] = (*claims.client_id).into();
+            document["session_id"] = claims.session.to_string().into();
+            document["expires_at"] = rfc3339(claims.expires_at).into();
+        }
+        Credential::Key(key) => {
+            document["key_id"] = key.id.to_string().into();
+            document["expires_at"] = rfc3339(key.expires_at).into();
+        }
+    }
     Ok(problem::json(StatusCode::OK, Bytes::from(document.to_string())))
 }
 
 /// Narrowed tokens may log out too: giving up is never too much.
 pub(super) async fn logout(call: Call) -> Reply {
-    let caller = call.caller().await?;
-    end(call, caller.claims().session, caller).await
+    let caller = call.session_caller().await?;
+    end(call, caller.claims.session, caller).await
 }
 
 pub(super) async fn list(call: Call) -> Reply {
     let caller = call.full_caller().await?;
-    let listed = call.app.store().sessions_of(caller.claims().subject, clock::now()).await?;
+    let listed = call.app.store().sessions_of(caller.claims.subject, clock::now()).await?;
     let sessions: Vec<Value> = listed
         .iter()
         .map(|listing| {
@@ -45,7 +55,7 @@ pub(super) async fn list(call: Call) -> Reply {
                 "expires_at": rfc3339(listing.session.expires_at),
                 "client_name": listing.client_name,
                 "address": listing.address,
-                "current": listing.session.id == caller.claims().session,
+                "current": listing.session.id == caller.claims.session,
             })
         })
         .collect();
@@ -63,27 +73,27 @@ pub(super) async fn end_all(call: Call) -> Reply {
     let caller = call.full_caller().await?;
     let except = match call.parts.uri.query() {
         None => None,
-        Some("except=current") => Some(caller.claims().session),
+        Some("except=current") => Some(caller.claims.session),
         Some(_) => {
             let detail = "the only query here is ?except=current".to_owned();
             return Err(HttpError::BadRequest("bad-query", detail));
         }
     };
-    let audit = audit(&caller, "sessions.ended", caller.claims().subject.to_string());
+    let audit = audit(&caller, "sessions.ended", caller.claims.subject.to_string());
     let app = call.app;
     let task = tokio::spawn(async move {
-        let changed = app.store().end_sessions(caller.claims().subject, except, &audit).await;
+        let changed = app.store().end_sessions(caller.claims.subject, except, &audit).await;
         acknowledge(&app, changed).await
     });
     task.await.map_err(|_| HttpError::CannotTell)?
 }
 
-async fn end(call: Call, session: SessionId, caller: Caller) -> Reply {
+async fn end(call: Call, session: SessionId, caller: SignedIn) -> Reply {
     let audit = audit(&caller, "session.ended", session.to_string());
     let app = call.app;
     // A client that hangs up cannot stop a revocation half way.
     let task = tokio::spawn(async move {
-        let changed = app.store().end_session(session, Some(caller.claims().subject), &audit).await;
+        let changed = app.store().end_session(session, Some(caller.claims.subject), &audit).await;
         acknowledge(&app, changed).await
     });
     task.await.map_err(|_| HttpError::CannotTell)?
@@ -104,7 +114,11 @@ pub(super) async fn acknowledge(app: &App, changed: Result<Changed, StoreError>)
     }
 }
 
-pub(super) fn audit(caller: &Caller, event: &'static str, subject: String) -> Audit {
-    let actor = caller.claims().subject.to_string();
+pub(super) fn audit(caller: &SignedIn, event: &'static str, subject: String) -> Audit {
+    audit_by(caller.claims.subject, event, subject)
+}
+
+pub(super) fn audit_by(user: UserId, event: &'static str, subject: String) -> Audit {
+    let actor = user.to_string();
     Audit { at: clock::now(), event, actor, subject, detail: String::new() }
 }

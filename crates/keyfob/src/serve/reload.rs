@@ -1,5 +1,5 @@
 //! What happens beside the requests: the policy file and the certificate are read again on SIGHUP and when they change,
-//! and expired rows are swept. A bad file is refused with line and column, and what was in force stays.
+//! expired rows are swept, and the last uses of API keys are written. A bad file is refused with line and column, and what was in force stays.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::clock;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often expired rows are swept.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How often the last uses of API keys are written, in one transaction.
+const FLUSH_EVERY: Duration = Duration::from_mins(1);
 /// Rows the store removes in one call; when it did, there may be more.
 const SWEEP_ROWS: u64 = 10_000;
 
@@ -74,6 +76,16 @@ async fn look(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
         seen.push(found.and_then(|found| Some((found.modified().ok()?, found.len()))));
     }
     seen
+}
+
+/// Write when API keys were last used.
+pub(super) async fn flush_key_uses(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        if let Err(error) = app.verifier.key_uses.flush(&**app.store()).await {
+            tracing::warn!(%error, "the last uses of API keys cannot be written");
+        }
+    }
 }
 
 /// Remove what nothing can need any more.

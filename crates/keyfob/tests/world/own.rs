@@ -2,6 +2,7 @@
 //! the forward-auth doors, browsers, reload, and starts that must fail with words an operator can act on.
 
 mod account;
+mod api_keys;
 mod browser;
 mod check;
 mod hostile;

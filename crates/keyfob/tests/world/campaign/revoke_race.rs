@@ -1,10 +1,12 @@
-//! G1: final at acknowledgement. A caller's requests run at full speed from several connections while a command takes the
+//! G1: final at acknowledgement. A caller's requests, with a token or an API key, run at full speed from several connections while a command takes the
 //! permission away. Not one request that starts after the command returned is let through.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::Run;
 use crate::support::clock;
@@ -28,6 +30,14 @@ const COMMANDS: &[&[&str]] = &[
     &["user", "passwd", "NAME", "--password-stdin"],
 ];
 
+/// Every command that takes an API key's permission away. The first word that is `KEY` becomes its id.
+const KEY_COMMANDS: &[&[&str]] = &[
+    &["key", "revoke", "KEY"],
+    &["user", "disable", "NAME"],
+    &["user", "role", "NAME", "--remove", "caller"],
+    &["user", "delete", "NAME"],
+];
+
 /// One call: when it began, before its first byte was written, and what came of it.
 struct Call {
     began: Instant,
@@ -36,29 +46,48 @@ struct Call {
 
 #[test]
 fn no_request_that_starts_after_a_revoking_command_returned_is_let_through() {
-    let mut run = Run::begin("revoke_race", COMMANDS.len() as u64);
+    let mut run = Run::begin("revoke_race", (COMMANDS.len() + KEY_COMMANDS.len()) as u64);
     let api = Recorder::start();
     let house = House::empty(&api.origin(), POLICY);
     while let Some(cycles) = run.next(1) {
         let cycle = run.done();
-        let command = COMMANDS[usize::try_from(cycle).expect("few cycles") % COMMANDS.len()];
+        let turn = usize::try_from(cycle).expect("few cycles") % (COMMANDS.len() + KEY_COMMANDS.len());
         let name = format!("victim{cycle}");
         house.user(&name, &["caller"]);
-        race(&mut run, &house, &name, command);
+        if let Some(command) = COMMANDS.get(turn) {
+            race(&mut run, &house, &house.token(&name), &words(command, &name, ""));
+        } else {
+            let made: Value =
+                serde_json::from_str(&house.run(&["--json", "key", "create", &name, "a script"])).expect("JSON");
+            let (id, key) = (text(&made, "id"), text(&made, "key"));
+            race(&mut run, &house, key, &words(KEY_COMMANDS[turn - COMMANDS.len()], &name, id));
+        }
         drop(api.take());
         run.held(cycles);
     }
     run.finish();
 }
 
-fn race(run: &mut Run, house: &House, name: &str, command: &[&str]) {
-    let command: Vec<&str> = command.iter().map(|word| if *word == "NAME" { name } else { word }).collect();
-    let token = house.token(name);
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().expect("a text")
+}
+
+fn words<'w>(command: &[&'w str], name: &'w str, key: &'w str) -> Vec<&'w str> {
+    let word = |word: &&'w str| match *word {
+        "NAME" => name,
+        "KEY" => key,
+        plain => plain,
+    };
+    command.iter().map(word).collect()
+}
+
+fn race(run: &mut Run, house: &House, credential: &str, command: &[&str]) {
     let stop = AtomicBool::new(false);
     let (calls, returned) = thread::scope(|scope| {
-        let callers: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| call(house.public(), &token, &stop))).collect();
+        let callers: Vec<_> =
+            (0..CONNECTIONS).map(|_| scope.spawn(|| call(house.public(), credential, &stop))).collect();
         thread::sleep(BEFORE);
-        must(&house.data(), &command, "another seven violet kettles\n");
+        must(&house.data(), command, "another seven violet kettles\n");
         let returned = clock::now();
         thread::sleep(AFTER);
         stop.store(true, Ordering::Release);

@@ -1,0 +1,80 @@
+//! Intentions about API keys: an operator makes them for a user, under the same bounds as the user.
+
+use std::time::Duration;
+
+use keyfob_core::api_key::KeyListing;
+use keyfob_core::id::KeyId;
+use keyfob_core::policy::Policy;
+use keyfob_store::KeyMade;
+
+use super::{audit, find, policy_in_force, settle, unavailable};
+use crate::clock;
+use crate::control::{ApiKeyView, Desk, Outcome, Problem, ShownOnce};
+use crate::new_key::{Refused, Wanted, new_key, too_many};
+
+pub(super) async fn create(
+    desk: &Desk,
+    actor: &str,
+    named: &str,
+    name: &str,
+    scope: Option<&str>,
+    life: Option<u64>,
+) -> Result<Outcome, Problem> {
+    let user = find(desk, named).await?;
+    let policy = policy_in_force(desk).await?.unwrap_or_else(|| Policy::signed_in(0));
+    let user = policy.know(user);
+    let wanted = Wanted { name, scope, life: life.map(Duration::from_secs), session: None };
+    let made = new_key(&desk.mint, desk.store.incarnation(), &user, desk.api_key_life, &wanted);
+    let (new, secret) = made.map_err(|refused| explain(&refused, user.user.username.as_str()))?;
+    let by = audit(actor, "api-key.created", new.key.id, format!("{}: {}", new.name, new.key.scope));
+    match desk.store.create_key(&new, &by).await.map_err(unavailable)? {
+        KeyMade::Made => {
+            let listing = KeyListing { key: new.key, name: new.name, used_at: None };
+            Ok(Outcome::ApiKey { key: view(desk, &listing), secret: ShownOnce::from(&secret) })
+        }
+        KeyMade::TooMany => {
+            Err(Problem::refused(too_many()).hint(format!("list them with `keyfob key list {}`", user.user.username)))
+        }
+        KeyMade::Stale => {
+            Err(Problem::refused(format!("{} is disabled, or was changed meanwhile", user.user.username))
+                .hint(format!("look with `keyfob user show {}`", user.user.username)))
+        }
+    }
+}
+
+pub(super) async fn list(desk: &Desk, named: &str) -> Result<Outcome, Problem> {
+    let user = find(desk, named).await?;
+    let live = desk.store.api_keys_of(user.id, clock::now()).await.map_err(unavailable)?;
+    Ok(Outcome::ApiKeys(live.iter().map(|listing| view(desk, listing)).collect()))
+}
+
+pub(super) async fn revoke(desk: &Desk, actor: &str, text: &str) -> Result<Outcome, Problem> {
+    let none = || {
+        // Somebody may have given the key itself, which must not be repeated.
+        let shown = if text.starts_with("fob_") { "fob_…".to_owned() } else { text.escape_debug().to_string() };
+        Problem::refused(format!("there is no API key with the id `{shown}`"))
+            .hint("list them with `keyfob key list USER`")
+    };
+    let id: KeyId = text.parse().map_err(|_| none())?;
+    let by = audit(actor, "api-key.revoked", id, "");
+    let changed = desk.store.revoke_key(id, None, &by).await.map_err(unavailable)?;
+    settle(desk, changed).await?.map(Outcome::Ended).ok_or_else(none)
+}
+
+fn explain(refused: &Refused, username: &str) -> Problem {
+    let problem = Problem::refused(refused.to_string());
+    match refused {
+        Refused::Beyond(_) => {
+            problem.hint(format!("`keyfob user show {username}` has the roles, the policy their scopes"))
+        }
+        Refused::Life(_) => problem.hint("ask for less with `--expires-in`, such as `30d`"),
+        Refused::Name(_) | Refused::Scope(_) => problem,
+    }
+}
+
+/// A key without its secret. The last use is told as it is, though it may not be written yet.
+fn view(desk: &Desk, listing: &KeyListing) -> ApiKeyView {
+    let used_at = desk.key_uses.last(listing.key.id).max(listing.used_at);
+    let suspended = listing.key.incarnation != desk.store.incarnation();
+    ApiKeyView { suspended, ..ApiKeyView::from(&KeyListing { used_at, ..listing.clone() }) }
+}
