@@ -182,6 +182,7 @@ async fn a_tunnel_of_a_key_lives_as_long_as_the_key() {
     assert_eq!(verifier.key_is_live(key.id).await, Ok(true));
     assert_eq!(verifier.key_is_live_in_memory(key.id, clock::now()), Some(true));
     assert_eq!(verifier.key_is_live_in_memory(key.id, key.expires_at), None, "to be asked again");
+    assert_eq!(verifier.key_is_live(key.id).await, Ok(true));
     verifier.store.revoke_key(key.id, None, &by("api-key.revoked")).await.expect("revoked");
     verifier.facts.forget(Fact::Key(key.id));
     assert_eq!(verifier.key_is_live(key.id).await, Ok(false));
