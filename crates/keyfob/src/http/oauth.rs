@@ -106,14 +106,15 @@ fn error(status: u16, code: &str, description: &str) -> Response<Body> {
     reply::json(status, Bytes::from(document.to_string()))
 }
 
-/// 401, with a challenge of the scheme that the client used. A client that authenticated in the form is challenged too,
-/// without a realm: RFC 9110 §15.5.2 wants a challenge on every 401.
+/// 401; with a challenge if the client used `Authorization` (RFC 6749 §5.2). To one that authenticated in the form none
+/// is sent, although RFC 9110 §15.5.2 wants one on every 401: clients take it for the whole answer, and miss the error.
 fn invalid_client(realm: Option<&str>) -> Response<Body> {
     let mut response = error(401, "invalid_client", "the client cannot be authenticated");
-    let text = realm.map(|realm| format!("Basic realm=\"{}\"", realm.replace(['"', '\\'], "?")));
-    let challenge = text.and_then(|text| HeaderValue::try_from(text).ok());
-    let challenge = challenge.unwrap_or_else(|| HeaderValue::from_static("Basic"));
-    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    if let Some(realm) = realm {
+        let text = format!("Basic realm=\"{}\"", realm.replace(['"', '\\'], "?"));
+        let challenge = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Basic"));
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 

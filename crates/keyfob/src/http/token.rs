@@ -21,7 +21,7 @@ pub(super) async fn token(call: Call) -> OAuthReply {
     }
     // §4.4.2: only a client that proves who it is.
     let Credentials::Confidential(presented) = credentials else {
-        return Err(OAuthError::invalid_client(&app, matches!(credentials, Credentials::OtherScheme)));
+        return Err(OAuthError::invalid_client(&app, !matches!(credentials, Credentials::Public(_))));
     };
     let client = client_auth::authenticate(&app.verifier, &presented).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client(&app, presented.basic))?;

@@ -8,6 +8,7 @@ mod forward_auth;
 mod httpbin;
 mod json_server;
 mod map;
+mod oauth_clients;
 mod own;
 mod postman;
 mod support;

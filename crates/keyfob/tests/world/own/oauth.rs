@@ -115,9 +115,9 @@ fn the_token_endpoint_refuses_in_the_words_of_rfc_6749() {
         let answer = ask(&house, "token", authorization.map(String::as_str), body);
         assert_eq!((answer.status, &answer.json()["error"]), (status, &json!(error)), "{body}");
         assert!(!answer.text().contains(&robot.secret), "{body}");
-        if status == 401 {
-            assert!(answer.challenge().starts_with("Basic"), "{body}: {}", answer.challenge());
-        }
+        // RFC 6749 §5.2: a challenge for who used, or should have used, the Authorization field.
+        let challenged = status == 401 && !body.contains("client_id");
+        assert_eq!(answer.challenge().starts_with("Basic realm="), challenged, "{body}: {}", answer.challenge());
     }
     let same = |authorization: &str| ask(&house, "token", Some(authorization), grant).text();
     assert_eq!(same(&wrong), same(&stranger), "an unknown client looks like a wrong secret");
