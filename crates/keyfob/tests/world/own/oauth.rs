@@ -260,3 +260,20 @@ fn a_revoked_token_is_dead_with_all_of_its_session_when_the_answer_comes() {
     assert_eq!([call(&house, &first), call(&house, &second)], [401, 401]);
     assert_eq!(call(&house, &robot.token(&house)), 200, "its secret is good");
 }
+
+#[test]
+fn an_api_key_is_introspected_and_revoked_like_a_token() {
+    let api = Recorder::start();
+    let house = House::open(&api.origin());
+    let server = Robot::register(&house, "resource-server", &[]);
+    let body = json!({ "name": "nightly", "scope": "api:use" });
+    let made = house.ask(&Request::new("POST", "/auth/keys").bearer(&house.token("ada")).json(&body));
+    let secret = made.json()["key"].as_str().expect("a secret").to_owned();
+    let look = || ask(&house, "introspect", Some(&server.basic()), &format!("token={secret}"));
+    let seen = look().json();
+    assert_eq!((&seen["active"], &seen["username"], &seen["scope"]), (&json!(true), &json!("ada"), &json!("api:use")));
+    assert!(seen["sid"].is_null() && seen["client_id"].is_null(), "a key is of no session and no client");
+    assert_eq!(call(&house, &secret), 200);
+    assert_eq!(ask(&house, "revoke", None, &format!("token={secret}")).status, 200);
+    assert_eq!((call(&house, &secret), look().body.as_slice()), (401, INACTIVE));
+}
