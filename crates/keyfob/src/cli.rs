@@ -9,6 +9,7 @@ mod failure;
 mod key;
 mod password;
 mod policy;
+mod restore;
 mod root_key;
 mod say;
 mod serve;
@@ -81,6 +82,8 @@ enum Command {
     RootKey(root_key::RootKey),
     /// Write a verified copy of the database to a new file, with or without a running server
     Backup(backup::Backup),
+    /// Put a backup in place of the database, as a new life: everything issued before is refused
+    Restore(restore::Restore),
     /// Check the installation and say what to do about what is wrong
     Doctor,
     /// Print a completion script for a shell
@@ -125,6 +128,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::SigningKey(command) => block_on(command.run(common)),
         Command::RootKey(command) => command.run(common),
         Command::Backup(command) => block_on(command.run(common)),
+        Command::Restore(command) => command.run(common),
         Command::Doctor => block_on(doctor::run(common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

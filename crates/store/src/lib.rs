@@ -9,6 +9,7 @@ mod conformance;
 mod error;
 #[cfg(test)]
 mod fixture;
+pub mod high_water;
 mod record;
 pub mod root_key;
 pub mod sqlite;

@@ -1,11 +1,12 @@
 //! What goes into and comes out of a store: plain values, no behaviour.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use keyfob_core::api_key::{ApiKey, KeyName};
 use keyfob_core::change::Revision;
 use keyfob_core::client::Client;
-use keyfob_core::id::{ClientId, SessionId, UserId};
+use keyfob_core::id::{ClientId, Incarnation, SessionId, UserId};
 use keyfob_core::opaque::Digest;
 use keyfob_core::password::PasswordHash;
 use keyfob_core::rotation::{Refusal, Schedule, Standing, Step};
@@ -305,6 +306,25 @@ pub struct Backup {
     pub bytes: u64,
     /// The rows of each table, the same in the backup as in the store at that instant; in order of name.
     pub tables: Vec<(String, u64)>,
+}
+
+/// A new life of the store, begun by a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// The revision of the database it was begun from.
+    pub from: Revision,
+    /// Its first revision.
+    pub revision: Revision,
+    /// Sessions that it ended.
+    pub sessions_ended: u64,
+    /// API keys that are suspended until they are resumed.
+    pub keys_suspended: u64,
+    /// The rows of each table, in order of name.
+    pub tables: Vec<(String, u64)>,
+    /// Where the database that it replaced is now; `None` if there was none.
+    pub kept: Option<PathBuf>,
 }
 
 /// The life of a store, for `doctor`.

@@ -14,6 +14,7 @@ mod keys;
 mod meta;
 mod migrate;
 mod policies;
+mod restore;
 mod row;
 mod sessions;
 mod sweep;
@@ -22,7 +23,7 @@ mod tests;
 mod users;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -42,7 +43,9 @@ use tokio::sync::{oneshot, watch};
 
 use self::connection::Readers;
 use self::failure::Outcome;
+pub use self::restore::{NewLife, accept_rollback, restore};
 use self::writer::Writer;
+use crate::high_water::{Mark, Reached};
 use crate::root_key::RootKey;
 use crate::{
     Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, KeyMade, KeyTurn, Life, Login,
@@ -52,6 +55,7 @@ use crate::{
 
 const COUNTS: &str =
     "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions), (SELECT count(*) FROM audit)";
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const INTEGRITY: &str = "PRAGMA integrity_check(10)";
 const FOREIGN_KEYS: &str = "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1";
 
@@ -61,6 +65,8 @@ pub struct Options {
     pub root_key: RootKey,
     /// Sixteen random bytes, used as the incarnation if the database is new.
     pub fresh_incarnation: [u8; 16],
+    /// Where the high-water mark is kept, beside the root key; `None` keeps none and notices nothing.
+    pub mark: Option<PathBuf>,
     /// Randomness for AES-GCM nonces.
     pub rng: &'static (dyn SecureRandom + Sync),
 }
@@ -89,17 +95,21 @@ impl Sqlite {
     }
 
     fn start(db: Connection, path: &Path, options: Options) -> Outcome<Self> {
-        let Options { root_key, fresh_incarnation, rng } = options;
+        let Options { root_key, fresh_incarnation, mark, rng } = options;
         migrate::inspect(&db)?;
         connection::prepare_to_write(&db)?;
         migrate::migrate(&db)?;
         let incarnation = meta::open(&db, &root_key, fresh_incarnation)?;
+        let here = Reached { incarnation, revision: meta::revision(&db)? };
+        // What a killed process committed but did not sync is synced first: the mark must not be ahead of the disk.
+        db.query_row(CHECKPOINT, [], |_| Ok(()))?;
+        let mark = mark.map(|path| Mark::admit(&path, here)).transpose()?;
         Ok(Self {
             incarnation,
             root_key,
             rng,
             readers: Readers::new(path),
-            writer: Writer::start(db)?,
+            writer: Writer::start(db, mark)?,
             reads: AtomicU64::new(0),
         })
     }

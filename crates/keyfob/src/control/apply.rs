@@ -9,6 +9,7 @@ mod signing_keys;
 mod token;
 mod users;
 
+pub(super) use installation::hex;
 pub(crate) use token::decode;
 
 use keyfob_core::id::UserId;

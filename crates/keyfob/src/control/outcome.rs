@@ -255,6 +255,25 @@ pub struct BackupView {
     pub tables: Vec<TableView>,
 }
 
+/// A new life of the store, begun by a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredView {
+    /// Which life: 32 hexadecimal digits, in every token as `inc`.
+    pub incarnation: String,
+    /// The revision of the database it began from.
+    pub from: u64,
+    /// Its first revision.
+    pub revision: u64,
+    /// Sessions that it ended.
+    pub sessions_ended: u64,
+    /// API keys that are suspended until they are resumed.
+    pub keys_suspended: u64,
+    /// Where the store that it replaced is now, if there was one.
+    pub kept: Option<PathBuf>,
+    /// The rows of each table.
+    pub tables: Vec<TableView>,
+}
+
 /// How many rows a table has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableView {

@@ -38,10 +38,12 @@ pub fn open_store(dir: &Path) -> Result<OpenStore, Problem> {
 /// # Errors
 /// As [`open_store`].
 pub fn open_held(hold: Hold) -> Result<OpenStore, Problem> {
-    let root_key = root_key_file(hold.dir()).load(hold.dir())?;
+    let place = root_key_file(hold.dir());
+    let root_key = place.load(hold.dir())?;
+    let mark = Some(place.mark(hold.dir()));
     let tagger = SessionTagger::new(&root_key.derive("session-tag"));
     let mint = Mint::new(&root_key.derive("api-key-tag"));
-    let options = sqlite::Options { root_key, fresh_incarnation: clock::random(), rng: clock::rng() };
+    let options = sqlite::Options { root_key, fresh_incarnation: clock::random(), mark, rng: clock::rng() };
     let path = hold.dir().join("keyfob.db");
     let store = sqlite::open(&path, options).map_err(|error| explain(&path, &error))?;
     Ok(OpenStore { store: Arc::from(store), tagger, mint, hold })
@@ -84,6 +86,20 @@ impl RootKeyFile {
         }
     }
 
+    /// Where the high-water mark is kept: beside the key, so that who puts an old data directory back leaves it alone; or
+    /// in the data directory, where the key is a credential, which nobody can write beside.
+    #[must_use]
+    pub fn mark(&self, dir: &Path) -> PathBuf {
+        match self {
+            Self::Own(path) | Self::Named(path) => {
+                let mut mark = path.as_os_str().to_owned();
+                mark.push(".mark");
+                mark.into()
+            }
+            Self::Credential(_) => dir.join("high-water.mark"),
+        }
+    }
+
     /// The key in it. Only in a directory without a database is a new one made: beside a database it would be the
     /// wrong one, and would hide that the right one is missing.
     ///
@@ -107,7 +123,7 @@ impl RootKeyFile {
     }
 }
 
-fn explain(path: &Path, error: &StoreError) -> Problem {
+pub(super) fn explain(path: &Path, error: &StoreError) -> Problem {
     let hint = match error {
         StoreError::WrongRootKey => {
             "bring back the root key that was beside this database: `keyfob root-key import`".to_owned()
@@ -138,7 +154,10 @@ mod tests {
         assert_eq!(place(dir, Some("".into()), Some(folder.path().into())), RootKeyFile::Own("d/root.key".into()));
         let credential = folder.path().join("keyfob-root-key");
         std::fs::write(&credential, "x").expect("written");
-        assert_eq!(place(dir, None, Some(folder.path().into())), RootKeyFile::Credential(credential));
+        assert_eq!(place(dir, None, Some(folder.path().into())), RootKeyFile::Credential(credential.clone()));
+        assert_eq!(RootKeyFile::Own("d/root.key".into()).mark(dir), Path::new("d/root.key.mark"));
+        assert_eq!(RootKeyFile::Named("/k/key".into()).mark(dir), Path::new("/k/key.mark"));
+        assert_eq!(RootKeyFile::Credential(credential.clone()).mark(dir), Path::new("d/high-water.mark"));
         assert_eq!(place(dir, Some("k".into()), Some(folder.path().into())), RootKeyFile::Named("k".into()));
     }
 

@@ -2,6 +2,7 @@
 //! state after every cycle so that a stopped run goes on, and leaves its result under `campaigns/`. A violation is a
 //! panic at once: there is no result file of a campaign that failed.
 
+mod backup;
 mod guess_storm;
 mod kill9;
 mod paths;

@@ -9,5 +9,6 @@ mod hostile;
 mod metadata;
 mod oauth;
 mod operator;
+mod restore;
 mod sign_in;
 mod signing_keys;

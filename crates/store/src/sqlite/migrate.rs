@@ -27,8 +27,7 @@ const RECORD: &str = "INSERT INTO migrations (number, sha256) VALUES (?1, ?2)";
 
 /// Refuse a file that is not ours to write. Reads only.
 pub(super) fn inspect(db: &Connection) -> Outcome<()> {
-    let objects: i64 = db.query_row(OBJECT_COUNT, [], |row| row.get(0)).map_err(unreadable)?;
-    if objects == 0 {
+    if is_empty(db)? {
         return Ok(());
     }
     let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -36,6 +35,12 @@ pub(super) fn inspect(db: &Connection) -> Outcome<()> {
         return Err(StoreError::Schema("this is another program's database".to_owned()).into());
     }
     applied(db, STEPS).map(|_| ())
+}
+
+/// Whether there is nothing in it at all.
+pub(super) fn is_empty(db: &Connection) -> Outcome<bool> {
+    let objects: i64 = db.query_row(OBJECT_COUNT, [], |row| row.get(0)).map_err(unreadable)?;
+    Ok(objects == 0)
 }
 
 /// Bring the schema up to date, in one transaction.

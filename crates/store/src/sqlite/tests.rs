@@ -34,7 +34,7 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
 }
 
 fn options(root_key: u8) -> Options {
-    Options { root_key: RootKey::from_bytes([root_key; 32]), fresh_incarnation: INCARNATION, rng: rng() }
+    Options { root_key: RootKey::from_bytes([root_key; 32]), fresh_incarnation: INCARNATION, mark: None, rng: rng() }
 }
 
 fn refusal(path: &Path, root_key: u8) -> StoreError {

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::failure::{Failure, Outcome};
 use super::intention::{Durability, Fatal, Intention, Pending};
 use super::{changes, meta};
+use crate::high_water::Mark;
 use crate::{Result, StoreError};
 
 /// Intentions in one transaction. Keeps a batch to a few milliseconds beside its fsync.
@@ -54,12 +55,13 @@ struct Shared {
 
 impl Writer {
     /// Start the thread, which owns `db` from here on.
-    pub(super) fn start(db: Connection) -> Outcome<Self> {
+    pub(super) fn start(db: Connection, mark: Option<Mark>) -> Outcome<Self> {
         let revision = meta::revision(&db)?;
         let (queue, intentions) = mpsc::channel(QUEUE_MAX);
         let (bell, doorbell) = watch::channel(revision);
         let shared = Arc::new(Shared::default());
-        let desk = Desk { db, bell, revision, durability: Durability::Power, shared: Arc::clone(&shared) };
+        let durability = Durability::Power;
+        let desk = Desk { db, mark, bell, revision, durability, shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new()
             .name("keyfob-writer".to_owned())
             .spawn(move || desk.run(intentions))
@@ -161,6 +163,7 @@ impl Transaction<'_> {
 /// The thread's own side.
 struct Desk {
     db: Connection,
+    mark: Option<Mark>,
     bell: watch::Sender<Revision>,
     revision: Revision,
     /// What a commit survives as the connection is set now.
@@ -206,6 +209,7 @@ impl Desk {
                 self.shared.commits.fetch_add(1, Ordering::Relaxed);
                 if revision != self.revision {
                     self.revision = revision;
+                    self.raise_mark(revision)?;
                     self.bell.send_replace(revision);
                 }
                 Ok(())
@@ -229,6 +233,16 @@ impl Desk {
             self.durability = wanted;
         }
         Ok(())
+    }
+
+    /// Before anybody is answered: no acknowledged revocation is above the mark. The commit is durable already, but a
+    /// disk that fails here cannot be trusted with the next one either.
+    fn raise_mark(&mut self, revision: Revision) -> Outcome<()> {
+        let Some(mark) = &mut self.mark else { return Ok(()) };
+        mark.raise(revision).map_err(|cause| Failure {
+            fatal: true,
+            error: StoreError::Unavailable(format!("the high-water mark cannot be kept: {cause}")),
+        })
     }
 
     fn run_batch(&self, batch: &mut [Box<dyn Intention>]) -> Outcome<Revision> {

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use keyfob_core::time::Timestamp;
+use keyfob_store::high_water::HighWater;
 
 use super::Finding;
 use crate::clock;
@@ -75,6 +76,28 @@ fn signing_key(kid: Option<String>, overdue_since: Option<String>) -> Option<Fin
     })
 }
 
+/// The mark that an older database is noticed by, against the revision of the one that is there.
+fn high_water(dir: &Path, revision: u64) -> Finding {
+    let name = "high-water mark";
+    let path = control::root_key_file(dir).mark(dir);
+    let shown = path.display();
+    match HighWater::read(&path) {
+        Ok(Some(mark)) if mark.at.revision.0 < revision => {
+            let detail = format!("{shown} says {}, and the database is at {revision}", mark.at.revision.0);
+            Finding::fail(
+                name,
+                detail,
+                "run `keyfob doctor` with the settings of the server, KEYFOB_ROOT_KEY_FILE above all",
+            )
+        }
+        Ok(Some(mark)) => Finding::ok(name, format!("revision {} in {shown}", mark.at.revision.0)),
+        Ok(None) => Finding::warn(name, format!("there is none in {shown}"), "the next start of keyfob makes it"),
+        Err(error) => {
+            Finding::fail(name, error.to_string(), "after a look at the disk: `keyfob restore --accept-rollback`")
+        }
+    }
+}
+
 fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
     let Examination { revision, users, sessions, audit, .. } = found;
     let sound = format!("sound, at revision {revision}, {users} users, {sessions} sessions, {audit} audit rows");
@@ -97,8 +120,9 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
         Some(at) => format!("{}, since the restore of {at}", found.incarnation),
         None => format!("{}, the first", found.incarnation),
     };
+    let mark = high_water(&settings.data, revision);
     let backup = backed_up(found.backed_up_at.as_deref(), clock::now());
-    let mut findings = vec![database, Finding::ok("incarnation", life), backup, policy];
+    let mut findings = vec![database, Finding::ok("incarnation", life), mark, backup, policy];
     findings.extend(signing_key(found.signing_key, found.signing_key_overdue_since));
     match (&settings.public_url, found.public_url) {
         (Some(set), Some(stored)) if *set != stored => findings.push(Finding::warn(

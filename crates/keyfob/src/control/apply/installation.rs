@@ -34,7 +34,7 @@ pub(super) async fn backup(desk: &Desk, actor: &str, file: &Path) -> Result<Outc
 }
 
 /// An incarnation as people compare it.
-fn hex(incarnation: Incarnation) -> String {
+pub(in crate::control) fn hex(incarnation: Incarnation) -> String {
     format!("{:032x}", u128::from_be_bytes(incarnation.0))
 }
 

@@ -109,6 +109,13 @@ pub fn command(data: &Path, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("the command can be waited for")
 }
 
+/// Start a command over this data directory, to be cut or waited for; what it says is for nobody.
+pub fn start(data: &Path, arguments: &[&str]) -> Child {
+    let mut command = program(data);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("keyfob can be run")
+}
+
 /// Run a command that must succeed; its standard output is the answer.
 pub fn must(data: &Path, arguments: &[&str], input: &str) -> String {
     let output = command(data, arguments, input);
