@@ -88,7 +88,7 @@ mod tests {
     async fn many_uses_are_one_operation_of_the_store_and_none_are_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let root_key = RootKey::from_bytes([1; 32]);
-        let options = sqlite::Options { root_key, fresh_incarnation: [2; 16], rng: clock::rng() };
+        let options = sqlite::Options { root_key, fresh_incarnation: [2; 16], mark: None, rng: clock::rng() };
         let store = sqlite::open(&folder.path().join("keyfob.db"), options).expect("opened");
         let uses = KeyUses::default();
         let before = store.operations();

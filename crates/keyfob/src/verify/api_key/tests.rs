@@ -38,7 +38,7 @@ fn by(event: &'static str) -> Audit {
 async fn place() -> Place {
     let folder = tempfile::tempdir().expect("a folder");
     let root_key = RootKey::from_bytes([1; 32]);
-    let options = sqlite::Options { root_key, fresh_incarnation: [2; 16], rng: clock::rng() };
+    let options = sqlite::Options { root_key, fresh_incarnation: [2; 16], mark: None, rng: clock::rng() };
     let store = sqlite::open(&folder.path().join("keyfob.db"), options).expect("opened");
     let issuer = "https://api.example.org";
     let verifier = StoreVerifier {
