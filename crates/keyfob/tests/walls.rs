@@ -41,8 +41,8 @@ fn rust_files(side: &str) -> Vec<PathBuf> {
     let mut files = vec![source().join(format!("{side}.rs"))];
     let mut folders = vec![source().join(side)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("readable").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "rs") {
@@ -55,7 +55,7 @@ fn rust_files(side: &str) -> Vec<PathBuf> {
 
 /// A file without its comment lines and without spaces, so that `use` groups of several lines are read as one.
 fn code(file: &Path) -> String {
-    let text = std::fs::read_to_string(file).unwrap();
+    let text = std::fs::read_to_string(file).expect("readable");
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(str::chars).filter(|letter| !letter.is_whitespace()).collect()
 }
