@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use crate::config::Settings;
 use crate::feed::Applied;
 use crate::hashing::HashingPool;
-use crate::http::Metadata;
 use crate::keys::Keys;
+use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::verify::StoreVerifier;
 

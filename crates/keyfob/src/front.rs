@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::body::Body;
 use crate::gateway::{Gateway, door};
 use crate::http::{self, check, health, metadata};
+use crate::metadata::Document;
 use crate::request_id::RequestId;
 use crate::serve::listener::{Answer, Connection, Door};
 
@@ -53,7 +54,7 @@ impl Front {
 enum Place {
     Check(check::Dialect),
     Own,
-    WellKnown(metadata::Document),
+    WellKnown(Document),
     Api,
     Internal(health::Page),
     Nowhere,
@@ -69,7 +70,7 @@ fn place(app: &App, door: Door, path: &str) -> Place {
         (Some("/check/nginx"), _) => Place::Check(check::Dialect::Nginx),
         (Some(rest), _) if rest.starts_with("/check/envoy/") => Place::Check(check::Dialect::Envoy),
         (Some(_), Door::Public) => Place::Own,
-        (None, Door::Public) => metadata::Document::at(path).map_or(Place::Api, Place::WellKnown),
+        (None, Door::Public) => Document::at(path).map_or(Place::Api, Place::WellKnown),
         (Some("/health/live"), Door::Internal) => Place::Internal(health::Page::Live),
         (Some("/health/ready"), Door::Internal) => Place::Internal(health::Page::Ready),
         (None, Door::Internal) if path == "/metrics" => Place::Internal(health::Page::Metrics),

@@ -30,7 +30,6 @@ use crate::cors;
 use crate::serve::listener::Connection;
 
 use call::Call;
-pub use metadata::Metadata;
 use problem::HttpError;
 
 /// What a handler gives back.

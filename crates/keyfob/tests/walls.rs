@@ -24,7 +24,7 @@ fn http_and_gateway_never_name_each_other() {
 
 #[test]
 fn what_both_share_names_neither_door() {
-    for shared in ["app", "client", "cors", "framing", "reply", "request_id", "verify"] {
+    for shared in ["app", "client", "cors", "framing", "metadata", "reply", "request_id", "verify"] {
         let code = code(&source().join(format!("{shared}.rs")));
         for side in ["crate::http", "crate::gateway", "crate::front"] {
             assert!(!code.contains(side), "{shared}.rs names {side}");
