@@ -14,6 +14,7 @@ mod upload;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -22,8 +23,10 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use keyfob_core::policy::{Ask, Permit};
+use tokio::time::Instant;
 
 use crate::body::Body;
+use crate::clock;
 use crate::config::{HttpLimits, Upstream};
 use crate::framing;
 
@@ -32,7 +35,7 @@ pub use origin::GatewayProblem;
 
 use header::Facts;
 use pace::Pace;
-use pool::{Line, Pool};
+use pool::{Limit, Line, Pool};
 use problem::Trouble;
 use upload::{Failure, Progress, Upload};
 
@@ -134,7 +137,7 @@ impl Gateway {
         let mut line = self.pool.line().await?;
         let mut next = request;
         loop {
-            let answer = self.in_time(line.sender.try_send_request(next), progress.as_deref()).await?;
+            let answer = self.in_time(line.sender.try_send_request(next), &mut line.limit, progress.as_deref()).await?;
             match answer {
                 Ok(response) => return Ok((response, line)),
                 Err(mut error) => match error.take_message() {
@@ -150,11 +153,21 @@ impl Gateway {
     }
 
     /// Wait for response headers. While the request's body moves, the API is not late.
-    async fn in_time<F: Future>(&self, answer: F, progress: Option<&Progress>) -> Result<F::Output, Trouble> {
+    async fn in_time<F: Future>(
+        &self,
+        answer: F,
+        limit: &mut Limit,
+        progress: Option<&Progress>,
+    ) -> Result<F::Output, Trouble> {
         let mut answer = std::pin::pin!(answer);
         let mut seen = 0;
         loop {
-            if let Ok(answer) = tokio::time::timeout(self.response_timeout, &mut answer).await {
+            limit.as_mut().reset(Instant::from_std(clock::instant()) + self.response_timeout);
+            let answer = std::future::poll_fn(|cx| match answer.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(answer) = answer.await {
                 return Ok(answer);
             }
             let frames = progress.map_or(seen, Progress::frames);

@@ -1,8 +1,8 @@
 //! The gateway's door: every path that is not keyfob's own. Framing, then the decision, then forward; nothing reaches
 //! the API behind without a `Permit`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -10,7 +10,7 @@ use keyfob_core::policy::{Ask, Credential, Decision, Permit};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_tower::{guard, refusal};
 
-use super::{ClientInfo, Gateway, StillAllowed};
+use super::{ClientInfo, Gateway, StillAllowed, header};
 use crate::app::App;
 use crate::body::Body;
 use crate::metrics::{DoorName, Outcome};
@@ -94,6 +94,7 @@ async fn forward(
     let Ok(client) = client_info(app, connection, request.headers(), proxied) else {
         return problem(400, "bad-forwarded-for", "X-Forwarded-For cannot be read");
     };
+    request.headers_mut().reserve(header::ADDED);
     let kept = request.headers().get(request_id::HEADER).filter(|id| proxied && request_id::can_be_kept(id));
     if kept.is_none() {
         request.headers_mut().insert(request_id::HEADER, id.header());
@@ -131,13 +132,14 @@ struct Alive {
     credential: Option<Credential>,
     // What was seen of retired signing keys before the credential was judged.
     seen: i64,
-    dead: Arc<AtomicBool>,
+    // Made when it is first needed: nearly no exchange lasts so long.
+    dead: OnceLock<Arc<AtomicBool>>,
 }
 
 impl Alive {
     fn of(app: &Arc<App>, permit: &Permit, seen: i64) -> Self {
         let credential = permit.caller().map(|caller| caller.credential().clone());
-        Self { app: Arc::clone(app), credential, seen, dead: Arc::new(AtomicBool::new(false)) }
+        Self { app: Arc::clone(app), credential, seen, dead: OnceLock::new() }
     }
 }
 
@@ -146,13 +148,16 @@ impl StillAllowed for Alive {
         let Some(credential) = &self.credential else { return true };
         // An API key was signed by nobody.
         let signed = matches!(credential, Credential::Token(_));
-        if self.dead.load(Ordering::Relaxed) || (signed && self.app.verifier.retirements.has_passed(self.seen)) {
+        if self.dead.get().is_some_and(|dead| dead.load(Ordering::Relaxed))
+            || (signed && self.app.verifier.retirements.has_passed(self.seen))
+        {
             return false;
         }
         if let Some(live) = self.app.verifier.is_live_in_memory(credential, clock::now()) {
             return live;
         }
-        let (app, credential, dead) = (Arc::clone(&self.app), credential.clone(), Arc::clone(&self.dead));
+        let (app, credential) = (Arc::clone(&self.app), credential.clone());
+        let dead = Arc::clone(self.dead.get_or_init(Arc::default));
         tokio::spawn(async move {
             // "Could not tell" cuts too: fail closed.
             let live = app.verifier.is_live(&credential).await.unwrap_or(false);

@@ -5,6 +5,7 @@
 //! URI rewriting and boxed futures would be paid on every request for nothing, and only the connection says whether
 //! a request ever left.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 
 use super::origin::{Origin, Stream};
 use super::problem::Trouble;
@@ -42,14 +44,20 @@ pub(super) struct Pool {
 
 struct Idle {
     sender: SendRequest<Upload>,
+    limit: Limit,
     since: u32,
 }
+
+/// The timer of an answer. It stays with its connection: to move the deadline of one that is set costs next to nothing,
+/// to set and take away one for each answer does not.
+pub(super) type Limit = Pin<Box<Sleep>>;
 
 /// One connection to the API, out of the pool. Dropped, it is closed.
 pub(super) struct Line {
     pub(super) sender: SendRequest<Upload>,
     /// Whether it has carried a message before, so that the API may have closed it meanwhile.
     pub(super) reused: bool,
+    pub(super) limit: Limit,
     pool: Arc<Pool>,
 }
 
@@ -69,7 +77,7 @@ impl Pool {
     pub(super) async fn line(self: &Arc<Self>) -> Result<Line, Trouble> {
         while let Some(idle) = self.newest_idle() {
             if idle.sender.is_ready() {
-                return Ok(Line { sender: idle.sender, reused: true, pool: Arc::clone(self) });
+                return Ok(Line { sender: idle.sender, reused: true, limit: idle.limit, pool: Arc::clone(self) });
             }
         }
         self.new_line().await
@@ -83,7 +91,8 @@ impl Pool {
             tracing::warn!(%error, "cannot connect to the upstream");
             Trouble::Unreachable
         })?;
-        Ok(Line { sender, reused: false, pool: Arc::clone(self) })
+        let limit = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Ok(Line { sender, reused: false, limit, pool: Arc::clone(self) })
     }
 
     async fn open(&self) -> std::io::Result<SendRequest<Upload>> {
@@ -98,11 +107,11 @@ impl Pool {
         self.lock().pop()
     }
 
-    fn put(&self, sender: SendRequest<Upload>) {
+    fn put(&self, sender: SendRequest<Upload>, limit: Limit) {
         let since = self.sweeps.load(Ordering::Relaxed);
         let mut idle = self.lock();
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { sender, since });
+            idle.push(Idle { sender, limit, since });
         }
     }
 
@@ -121,14 +130,14 @@ impl Pool {
 impl Line {
     /// The whole response was read: the connection may carry the next message.
     pub(super) fn give_back(self) {
-        let Self { mut sender, pool, .. } = self;
+        let Self { mut sender, pool, limit, .. } = self;
         if sender.is_ready() {
-            pool.put(sender);
+            pool.put(sender, limit);
         } else if !sender.is_closed() {
             // The connection's own task has not come round yet, or still sends a body the API did not wait for.
             tokio::spawn(async move {
                 if sender.ready().await.is_ok() {
-                    pool.put(sender);
+                    pool.put(sender, limit);
                 }
             });
         }

@@ -189,3 +189,11 @@ fn an_answer_keeps_its_own_cache_control() {
     to_client(&mut headers);
     assert_eq!(headers, map(&[("cache-control", "public, max-age=60")]));
 }
+
+#[test]
+fn an_address_is_written_as_the_library_writes_it() {
+    for address in ["0.0.0.0", "1.20.99.100", "127.0.0.1", "255.255.255.255", "10.9.109.200", "::1", "2001:db8::7"] {
+        let address: IpAddr = address.parse().expect("an address");
+        assert_eq!(address_value(address).expect("a value"), address.to_string());
+    }
+}
