@@ -46,6 +46,36 @@ async fn an_api_that_does_not_answer_is_504() {
 }
 
 #[tokio::test]
+async fn each_answer_on_a_kept_connection_has_the_whole_limit() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    // Quick, then slow but in time, then never.
+    let (address, _api) = scripted(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            for pause in [0, 300, 300] {
+                read_until(&mut stream, "\r\n\r\n").await;
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("sent");
+            }
+            read_until(&mut stream, "\r\n\r\n").await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let mut settings = upstream(&format!("http://{address}"));
+    settings.response_timeout = Duration::from_millis(450);
+    let front = front_with(&settings, HttpLimits::default()).await;
+    for _ in 0..3 {
+        assert!(talk(front.address, GET).await.starts_with("HTTP/1.1 200"));
+        // Longer than what was left of the limit of the answer before.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_problem(&talk(front.address, GET).await, 504, "upstream-timeout");
+    assert_eq!(connections.load(Ordering::SeqCst), 1, "all of it is about one kept connection");
+}
+
+#[tokio::test]
 async fn a_slow_upload_is_not_a_slow_answer() {
     let api = api::start().await;
     let mut settings = upstream(&format!("http://{}", api.address));
