@@ -15,6 +15,7 @@ pub mod id;
 pub mod opaque;
 pub mod password;
 pub mod policy;
+pub mod refresh;
 pub mod refusal;
 pub mod rotation;
 pub mod scope;
