@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keyfob_core::password::Cost;
+use keyfob_core::refresh::Lives;
 use keyfob_core::refusal::Profile;
 use keyfob_core::rotation::Schedule;
 use keyfob_core::signing_key::Algorithm;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Life of an access token (15 min; 1 s to 60 min).
     pub access_life: Duration,
+    /// How long a session lives without a refresh (7 d; 1 s to 400 d), and with (30 d; 1 s to 400 d).
+    pub refresh: Lives,
     /// The longest life of an API key, and the usual one (90 d; 1 s to 366 d).
     pub api_key_life: Duration,
     /// Allowed clock difference (30 s; 0 to 60 s).
@@ -199,6 +202,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             access_life: Duration::from_mins(15),
+            refresh: Lives { idle: Duration::from_hours(7 * 24), absolute: Duration::from_hours(30 * 24) },
             api_key_life: Duration::from_hours(90 * 24),
             leeway: Duration::from_secs(30),
             signing_algorithm: Algorithm::default(),

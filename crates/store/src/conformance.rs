@@ -6,6 +6,7 @@ pub(crate) mod attempts;
 pub(crate) mod clients;
 pub(crate) mod installation;
 pub(crate) mod races;
+pub(crate) mod refresh_tokens;
 pub(crate) mod sample;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
@@ -61,6 +62,13 @@ macro_rules! conformance_suite {
             attempts::enabling_and_a_new_password_lift_the_throttle,
             attempts::an_address_has_a_budget_over_all_accounts,
             attempts::sweeping_forgives_no_failure,
+            refresh_tokens::a_refresh_token_rotates_and_its_session_lives_on,
+            refresh_tokens::a_used_token_gives_its_successor_until_that_is_used_or_ten_seconds,
+            refresh_tokens::a_replay_ends_the_family,
+            refresh_tokens::of_many_uses_at_once_one_makes_the_successor,
+            refresh_tokens::a_refresh_and_the_end_of_its_session_are_one_order,
+            refresh_tokens::a_refresh_judged_on_an_older_user_is_stale,
+            refresh_tokens::the_tokens_of_a_session_go_with_it,
             clients::a_registered_client_is_found_by_id_and_by_name,
             clients::a_client_name_is_taken_once,
             clients::clients_come_in_order_of_name_after_the_one_given,

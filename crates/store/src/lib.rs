@@ -86,6 +86,14 @@ pub trait Store: Send + Sync {
     /// there is one. Forgives the account's failures from the same address, and no others. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
     async fn record_login(&self, login: &Login) -> Result<Saved>;
 
+    /// What is known of a refresh token and its family. Writes nothing, whatever is presented.
+    async fn refresh_token(&self, digest: &Digest) -> Result<Option<Family>>;
+
+    /// Use a refresh token: judged and done in one transaction ([`keyfob_core::refresh::judge`]), so that of any number of
+    /// uses at once one makes a successor and the others get the same. A replay ends the session and raises the revision;
+    /// a rotation raises nothing, for all it changes is that the session lives longer.
+    async fn refresh(&self, refresh: &Refresh) -> Result<Refreshed>;
+
     // Users.
 
     /// The user of that name, with the stored password hash's `auth_version`.

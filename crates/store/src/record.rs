@@ -1,5 +1,7 @@
 //! What goes into and comes out of a store: plain values, no behaviour.
 
+mod refresh;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,11 +12,14 @@ use keyfob_core::id::{ClientId, Incarnation, SessionId, UserId};
 use keyfob_core::opaque::Digest;
 use keyfob_core::password::PasswordHash;
 use keyfob_core::rotation::{Refusal, Schedule, Standing, Step};
+use keyfob_core::scope::Scope;
 use keyfob_core::session::Session;
 use keyfob_core::signing_key::SigningKey;
 use keyfob_core::throttle::Limits;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::{RoleName, User, Username};
+
+pub use refresh::{Family, Refresh, Refreshed};
 
 /// One sign-in attempt, before its password is hashed.
 #[derive(Clone, Debug)]
@@ -84,6 +89,10 @@ pub struct Login {
     pub client_name: String,
     /// See [`keyfob_core::session::SessionListing::address`].
     pub coarse_address: String,
+    /// The first refresh token of the session.
+    pub refresh: Digest,
+    /// What was asked for; `None`: whatever the user may have.
+    pub scope: Option<Scope>,
     /// The `auth_version` that was judged.
     pub auth_version: u64,
     /// A dearer hash of the same password, if the stored one was too cheap. Does not raise the `auth_version`.

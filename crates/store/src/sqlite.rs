@@ -14,6 +14,7 @@ mod keys;
 mod meta;
 mod migrate;
 mod policies;
+mod refresh_tokens;
 mod restore;
 mod row;
 mod sessions;
@@ -48,9 +49,9 @@ use self::writer::Writer;
 use crate::high_water::{Mark, Reached};
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, KeyMade, KeyTurn, Life, Login,
-    Made, NewKey, NewUser, PasswordChange, Reservation, Result, Saved, Store, StoreError, StoredClient, StoredKey,
-    StoredPolicy, Turned,
+    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, Family, KeyMade, KeyTurn, Life,
+    Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store, StoreError,
+    StoredClient, StoredKey, StoredPolicy, Turned,
 };
 
 const COUNTS: &str =
@@ -177,6 +178,15 @@ impl Store for Sqlite {
     async fn record_login(&self, login: &Login) -> Result<Saved> {
         let login = login.clone();
         self.writer.write(move |transaction| attempts::record_login(transaction, &login)).await
+    }
+
+    async fn refresh_token(&self, digest: &Digest) -> Result<Option<Family>> {
+        self.read(|db| refresh_tokens::find(db, digest))
+    }
+
+    async fn refresh(&self, refresh: &Refresh) -> Result<Refreshed> {
+        let refresh = refresh.clone();
+        self.writer.write(move |transaction| refresh_tokens::refresh(transaction, &refresh)).await
     }
 
     async fn user_by_name(&self, name: &Username) -> Result<Option<User>> {

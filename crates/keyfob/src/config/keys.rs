@@ -88,6 +88,12 @@ pub(super) const KEYS: &[Key] = &[
     key("access-life", "a length of time from 1s to 60m, such as `15m`", |d, v| {
         v.duration(SECOND, HOUR).map(|length| d.settings.access_life = length)
     }),
+    key("refresh-idle", "a length of time from 1s to 400d, such as `7d`", |d, v| {
+        v.duration(SECOND, 400 * DAY).map(|length| d.settings.refresh.idle = length)
+    }),
+    key("refresh-absolute", "a length of time from 1s to 400d, such as `30d`", |d, v| {
+        v.duration(SECOND, 400 * DAY).map(|length| d.settings.refresh.absolute = length)
+    }),
     key("api-key-life", "a length of time from 1s to 366d, such as `90d`", |d, v| {
         v.duration(SECOND, 366 * DAY).map(|length| d.settings.api_key_life = length)
     }),

@@ -4,15 +4,20 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::policy::{Ask, Caller, Credential, Decision, caller_of};
+use keyfob_core::refresh::{self, Transition};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_core::secret::Secret;
+use keyfob_core::user::Status;
+use keyfob_store::Family;
 use keyfob_tower::guard::{self, Verify as _};
 use serde_json::json;
 
 use super::client_auth::{self, Credentials};
 use super::oauth::{OAuthError, OAuthReply};
-use super::{Call, form};
+use super::{Call, form, login};
+use crate::app::App;
 use crate::{clock, reply};
 
 /// The scope of callers that ask with a token of their own.
@@ -37,14 +42,42 @@ pub(super) async fn introspect(call: Call) -> OAuthReply {
         Credentials::Nothing | Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, true)),
     }
     // Decide: what is the token worth?
+    if let Some(refresh) = Opaque::parse(token.expose()).filter(|token| token.kind() == Kind::Refresh) {
+        let document = of_refresh_token(&app, &refresh).await?;
+        return Ok(reply::json(StatusCode::OK, document.unwrap_or(Bytes::from_static(INACTIVE))));
+    }
     let evidence = app.verifier.verify(token.expose(), clock::now()).await?;
     let caller = caller_of(&app.verifier.policy(), &evidence, clock::now());
     let document = caller.map_or_else(|| Bytes::from_static(INACTIVE), |caller| active(&app, &caller));
     Ok(reply::json(StatusCode::OK, document))
 }
 
+/// A refresh token that would be exchanged now. `None`: it would not, or its use would be taken for a replay.
+async fn of_refresh_token(app: &App, token: &Opaque) -> Result<Option<Bytes>, OAuthError> {
+    let Some(family) = app.store().refresh_token(&token.digest()).await? else { return Ok(None) };
+    let Family { session, stored, scope } = family;
+    if !matches!(refresh::judge(&session, &stored, clock::now()), Transition::Rotate | Transition::Retry(_)) {
+        return Ok(None);
+    }
+    let user = app.verifier.user(session.user).await?.filter(|known| known.user.status == Status::Active);
+    let Some(known) = user else { return Ok(None) };
+    let granted = &known.grant.scope;
+    let scope = scope.map_or_else(|| granted.clone(), |scope| granted.intersection(&scope));
+    let document = json!({
+        "active": true,
+        "client_id": login::CLIENT_ID,
+        "scope": scope.to_string(),
+        "username": known.user.username.as_str(),
+        "sub": session.user.to_string(),
+        "sid": session.id.to_string(),
+        "iss": &*app.verifier.profile.issuer,
+        "exp": session.expires_at.seconds(),
+    });
+    Ok(Some(Bytes::from(document.to_string())))
+}
+
 /// The caller's own token, with the scope that this needs.
-async fn bearer(app: &crate::app::App, parts: &http::request::Parts) -> Result<(), OAuthError> {
+async fn bearer(app: &App, parts: &http::request::Parts) -> Result<(), OAuthError> {
     let refused = |refusal| OAuthError::Refused(refusal, app.style.clone());
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let ask = Ask::parse(parts.method.as_str(), "", target.as_bytes())
@@ -56,7 +89,7 @@ async fn bearer(app: &crate::app::App, parts: &http::request::Parts) -> Result<(
 }
 
 /// RFC 7662 §2.2. The scope is what a guard would grant now, not what was granted when the token was made.
-fn active(app: &crate::app::App, caller: &Caller) -> Bytes {
+fn active(app: &App, caller: &Caller) -> Bytes {
     let profile = &app.verifier.profile;
     let mut document = match caller.credential() {
         Credential::Token(claims) => json!({

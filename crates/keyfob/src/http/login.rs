@@ -4,21 +4,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::USER_AGENT;
-use keyfob_core::access_token::Claims;
-use keyfob_core::id::{SessionId, TokenId};
+use keyfob_core::id::SessionId;
+use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::scope::Scope;
 use keyfob_core::secret::Secret;
 use keyfob_core::session::Session;
-use keyfob_core::time::Timestamp;
 use keyfob_store::{Audit, Login, Saved};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::attempt::{self, Guess, Proven};
 use super::form::{self, Media};
-use super::{Call, HttpError, Reply, problem};
+use super::{Call, HttpError, Reply, issue};
 use crate::app::App;
 use crate::metrics::SignIn;
 use crate::{client, clock};
@@ -76,17 +73,14 @@ async fn sign_in(
     // Decide: what the user may have now, narrowed by what was asked for (RFC 6749 §3.3: less is allowed, and told).
     let now = clock::now();
     let user = app.verifier.policy.load().know(proven.account.user.clone());
-    let scope = wanted.map_or_else(|| user.grant.scope.clone(), |wanted| user.grant.scope.intersection(&wanted));
-    let claims = claims(app, &user.user, scope, now);
-    let token = app.verifier.profile.sign(&claims, app.keys.load().signing(), clock::rng()).map_err(|error| {
-        tracing::error!(%error, "a token cannot be signed");
-        HttpError::CannotTell
-    })?;
+    let scope = wanted.as_ref();
+    let scope = scope.map_or_else(|| user.grant.scope.clone(), |wanted| user.grant.scope.intersection(wanted));
+    let refresh = Opaque::new(Kind::Refresh, &clock::random());
     let session = Session {
-        id: claims.session,
-        user: claims.subject,
+        id: SessionId::new(now, &clock::random()),
+        user: user.user.id,
         created_at: now,
-        expires_at: claims.expires_at,
+        expires_at: app.settings.refresh.end(now, now),
         ended_at: None,
     };
     // Save.
@@ -97,12 +91,14 @@ async fn sign_in(
         session,
         client_name,
         coarse_address,
+        refresh: refresh.digest(),
+        scope: wanted,
         auth_version: user.user.auth_version,
         rehash: proven.rehashed().await,
         audit: Audit {
             at: now,
             event: "session.started",
-            actor: claims.subject.to_string(),
+            actor: session.user.to_string(),
             subject: session.id.to_string(),
             detail: String::new(),
         },
@@ -114,29 +110,8 @@ async fn sign_in(
         return Err(HttpError::SignInFailed(app.style.clone()));
     }
     app.metrics.sign_in(SignIn::Succeeded);
-    // Reply (RFC 6749 §5.1).
-    let answer = json!({
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": app.settings.access_life.as_secs(),
-        "scope": claims.scope.to_string(),
-    });
-    Ok(problem::json(StatusCode::OK, Bytes::from(answer.to_string())))
-}
-
-fn claims(app: &App, user: &keyfob_core::user::User, scope: Scope, now: Timestamp) -> Claims {
-    // RFC 7519 dates are whole seconds; both ends are rounded down, so a token never lives longer than told.
-    let issued_at = Timestamp::from_seconds(now.seconds());
-    Claims {
-        subject: user.id,
-        session: SessionId::new(now, &clock::random()),
-        token_id: TokenId::new(now, &clock::random()),
-        client_id: CLIENT_ID.into(),
-        scope: scope.into(),
-        issued_at,
-        expires_at: issued_at + app.settings.access_life,
-        incarnation: app.store().incarnation(),
-    }
+    // Reply.
+    issue::answer(app, &session, scope, &refresh, now)
 }
 
 /// What a session list calls the client: its `User-Agent` in printable ASCII, cut.

@@ -9,10 +9,11 @@ use http::{Response, StatusCode};
 use keyfob_core::access_token::Claims;
 use keyfob_core::api_key::ApiKey;
 use keyfob_core::client::KnownClient;
-use keyfob_core::id::SessionId;
+use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::policy::{Caller, Credential, caller_of};
 use keyfob_core::secret::Secret;
-use keyfob_store::{Audit, Changed};
+use keyfob_store::{Audit, Changed, Family};
 use keyfob_tower::guard::Verify as _;
 
 use super::client_auth::{self, Credentials};
@@ -39,6 +40,9 @@ pub(super) async fn revoke(call: Call) -> OAuthReply {
         Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, false)),
         Credentials::OtherScheme => return Err(OAuthError::invalid_client(&app, true)),
     };
+    if let Some(refresh) = Opaque::parse(token.expose()).filter(|token| token.kind() == Kind::Refresh) {
+        return end_family(app, &refresh, client.as_deref()).await;
+    }
     let evidence = app.verifier.verify(token.expose(), clock::now()).await?;
     let Some(caller) = caller_of(&app.verifier.policy(), &evidence, clock::now()) else { return Ok(done()) };
     let ends = issued_to(&app, &caller, client.as_deref())?;
@@ -47,10 +51,20 @@ pub(super) async fn revoke(call: Call) -> OAuthReply {
     task.await.map_err(|_| OAuthError::from(HttpError::CannotTell))?
 }
 
+/// A refresh token, the newest of its family or an older one: whoever has it may end the family (§2.1).
+async fn end_family(app: Arc<App>, token: &Opaque, client: Option<&KnownClient>) -> OAuthReply {
+    let Some(Family { session, .. }) = app.store().refresh_token(&token.digest()).await? else { return Ok(done()) };
+    if client.is_some() {
+        return Err(OAuthError::InvalidGrant("the token was issued to another client"));
+    }
+    let task = tokio::spawn(async move { end(&app, Ends::Session(session.id, session.user)).await });
+    task.await.map_err(|_| OAuthError::from(HttpError::CannotTell))?
+}
+
 /// What a revocation ends.
 enum Ends {
     /// The session of a user.
-    Session(Arc<Claims>),
+    Session(SessionId, UserId),
     /// What a service account was minted so far.
     ServiceAccount(Arc<KnownClient>, Arc<Claims>),
     /// One API key.
@@ -61,7 +75,7 @@ enum Ends {
 fn issued_to(app: &App, caller: &Caller, client: Option<&KnownClient>) -> Result<Ends, OAuthError> {
     match (caller.credential(), caller.client(), client) {
         (Credential::Key(key), _, None) => Ok(Ends::Key(Arc::clone(key))),
-        (Credential::Token(claims), None, None) => Ok(Ends::Session(Arc::clone(claims))),
+        (Credential::Token(claims), None, None) => Ok(Ends::Session(claims.session, claims.subject)),
         (Credential::Token(claims), Some(own), Some(asking)) if own.client.id == asking.client.id => {
             Ok(Ends::ServiceAccount(Arc::clone(own), Arc::clone(claims)))
         }
@@ -76,9 +90,9 @@ async fn end(app: &App, ends: Ends) -> OAuthReply {
             let audit = sessions::audit_by(key.user, "api-key.revoked", key.id.to_string());
             app.store().revoke_key(key.id, Some(key.user), &audit).await?
         }
-        Ends::Session(claims) => {
-            let audit = sessions::audit_by(claims.subject, "session.ended", claims.session.to_string());
-            app.store().end_session(claims.session, Some(claims.subject), &audit).await?
+        Ends::Session(id, user) => {
+            let audit = sessions::audit_by(user, "session.ended", id.to_string());
+            app.store().end_session(id, Some(user), &audit).await?
         }
         Ends::ServiceAccount(known, claims) => {
             let id = known.client.id;

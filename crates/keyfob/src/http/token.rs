@@ -2,28 +2,54 @@
 //! file of its own. Parameters may be there once, unknown ones are ignored, an empty one is as if it were not there.
 //! `password` is no grant here (RFC 9700 §2.4 forbids it): signing in is `/auth/login`.
 
+use std::sync::Arc;
+
+use keyfob_core::client::KnownClient;
 use keyfob_core::secret::Secret;
 
-use super::client_auth::{self, Credentials};
+use super::client_auth::{self, Credentials, Presented};
 use super::oauth::{OAuthError, OAuthReply};
-use super::{Call, client_credentials, form};
+use super::{Call, client_credentials, form, login, refresh};
+use crate::app::App;
 
 pub(super) async fn token(call: Call) -> OAuthReply {
     let Call { app, parts, body, .. } = call;
     form::only_form(&parts.headers)?;
     let body = form::bytes(body, &app.settings.limits).await?;
-    let parameters = form::form(&body, ["grant_type", "client_id", "client_secret", "scope"])?;
-    let [grant_type, id, secret, scope] = parameters.map(|value| value.filter(|value| !value.is_empty()));
+    let names = ["grant_type", "client_id", "client_secret", "scope", "refresh_token"];
+    let parameters = form::form(&body, names)?;
+    let [grant_type, id, secret, scope, token] = parameters.map(|value| value.filter(|value| !value.is_empty()));
     let grant_type = grant_type.ok_or(OAuthError::InvalidRequest("the parameter grant_type is missing"))?;
     let credentials = Credentials::read(&parts.headers, id, secret.map(Secret::new))?;
-    if grant_type != "client_credentials" {
-        return Err(OAuthError::UnsupportedGrantType);
+    match grant_type.as_str() {
+        "client_credentials" => {
+            // §4.4.2: only a client that proves who it is.
+            let Credentials::Confidential(presented) = credentials else {
+                return Err(OAuthError::invalid_client(&app, !matches!(credentials, Credentials::Public(_))));
+            };
+            let client = authenticated(&app, &presented).await?;
+            client_credentials::grant(&app, &client, scope.as_deref())
+        }
+        "refresh_token" => {
+            let token = Secret::new(token.ok_or(OAuthError::InvalidRequest("the parameter refresh_token is missing"))?);
+            match credentials {
+                Credentials::Nothing => {}
+                Credentials::Public(id) if id == login::CLIENT_ID => {}
+                // §5.2: a token that was issued to another client is `invalid_grant`; no registered client has one.
+                Credentials::Confidential(presented) => {
+                    authenticated(&app, &presented).await?;
+                    return Err(OAuthError::InvalidGrant("the refresh token was issued to another client"));
+                }
+                Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, false)),
+                Credentials::OtherScheme => return Err(OAuthError::invalid_client(&app, true)),
+            }
+            refresh::grant(app, token.expose(), scope.as_deref()).await
+        }
+        _ => Err(OAuthError::UnsupportedGrantType),
     }
-    // §4.4.2: only a client that proves who it is.
-    let Credentials::Confidential(presented) = credentials else {
-        return Err(OAuthError::invalid_client(&app, !matches!(credentials, Credentials::Public(_))));
-    };
-    let client = client_auth::authenticate(&app.verifier, &presented).await?;
-    let client = client.ok_or_else(|| OAuthError::invalid_client(&app, presented.basic))?;
-    client_credentials::grant(&app, &client, scope.as_deref())
+}
+
+async fn authenticated(app: &App, presented: &Presented) -> Result<Arc<KnownClient>, OAuthError> {
+    let client = client_auth::authenticate(&app.verifier, presented).await?;
+    client.ok_or_else(|| OAuthError::invalid_client(app, presented.basic))
 }

@@ -9,6 +9,7 @@ mod hostile;
 mod metadata;
 mod oauth;
 mod operator;
+mod refresh;
 mod restore;
 mod sign_in;
 mod signing_keys;

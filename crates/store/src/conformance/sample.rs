@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyfob_core::change::Revision;
 use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::opaque::Digest;
 use keyfob_core::password::PasswordHash;
 use keyfob_core::session::Session;
 use keyfob_core::throttle::Limits;
@@ -109,6 +110,13 @@ pub(crate) async fn guess(store: &Shared, text: &str, at: Timestamp) {
     store.record_failed_attempt(&failure(&attempt, at)).await.unwrap();
 }
 
+/// Thirty-two bytes that no other call returns.
+pub(crate) fn wide() -> [u8; 32] {
+    let mut wide = [0; 32];
+    wide[..16].copy_from_slice(&unique());
+    wide
+}
+
 pub(crate) fn login(attempt: &Attempt, user: &User) -> Login {
     let session = Session {
         id: SessionId::from_bytes(unique()),
@@ -124,6 +132,8 @@ pub(crate) fn login(attempt: &Attempt, user: &User) -> Login {
         session,
         client_name: "curl".to_owned(),
         coarse_address: "192.0.2.0/24".to_owned(),
+        refresh: Digest(wide()),
+        scope: None,
         auth_version: user.auth_version,
         rehash: None,
         audit: audit("login", attempt.at),

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_clients.sql"),
     include_str!("migrations/0005_key_rotation.sql"),
     include_str!("migrations/0006_incarnation.sql"),
+    include_str!("migrations/0007_refresh_tokens.sql"),
 ];
 
 const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";

@@ -8,14 +8,15 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, row, users};
+use super::{audit, refresh_tokens, row, users};
 use crate::{Audit, Changed, Login};
 
 const FIND: &str = "SELECT id, user, created_at, expires_at, ended_at FROM sessions WHERE id = ?1";
 const LIVE: &str = "SELECT id, user, created_at, expires_at, ended_at, client_name, address FROM sessions \
     WHERE user = ?1 AND ended_at IS NULL AND ?2 < expires_at ORDER BY created_at DESC, id DESC LIMIT 1000";
-const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address, scope) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const EXTEND: &str = "UPDATE sessions SET expires_at = ?2 WHERE id = ?1";
 const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1";
 // An expired one ends too: a guard's leeway may still accept it.
 const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 \
@@ -36,7 +37,7 @@ pub(super) fn live_of(db: &Connection, user: UserId, now: Timestamp) -> Outcome<
     Ok(listings.collect::<Result<_, _>>()?)
 }
 
-/// Start the session of a login. Raises nothing: a guard that does not know it asks.
+/// Start the session of a login, with the first token of its family. Raises nothing: a guard that does not know it asks.
 pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
     let Session { id, user, created_at, expires_at, ended_at } = login.session;
     db.prepare_cached(INSERT)?.execute((
@@ -47,7 +48,14 @@ pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
         ended_at.map(Timestamp::micros),
         &login.client_name,
         &login.coarse_address,
+        login.scope.as_ref().map(ToString::to_string),
     ))?;
+    refresh_tokens::add(db, &login.refresh, id)
+}
+
+/// Let a session live until `expires_at`.
+pub(super) fn extend(db: &Connection, id: SessionId, expires_at: Timestamp) -> Outcome<()> {
+    db.prepare_cached(EXTEND)?.execute((id.to_bytes(), expires_at.micros()))?;
     Ok(())
 }
 
