@@ -84,6 +84,12 @@ impl Opaque {
         whole.then(|| Self { kind, text: Secret::new(text.to_owned()) })
     }
 
+    /// Read one of this kind. `None`: another kind, no secret of ours, or mistyped.
+    #[must_use]
+    pub fn parse_as(kind: Kind, text: &str) -> Option<Self> {
+        Self::parse(text).filter(|secret| secret.kind == kind)
+    }
+
     /// What it is for.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -15,6 +15,9 @@ use keyfob_core::secret::Secret;
 use keyfob_tower::guard::CannotTell;
 use zeroize::Zeroizing;
 
+use super::login;
+use super::oauth::OAuthError;
+use crate::app::App;
 use crate::verify::StoreVerifier;
 
 /// How a request says which client sends it.
@@ -98,18 +101,37 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-/// The client that `presented` proves; `None` if it proves none.
+/// The registered client that asks, or `None` for the built-in public one, which proves nothing but what it has.
 ///
 /// # Errors
-/// [`CannotTell`].
-pub(super) async fn authenticate(
-    verifier: &StoreVerifier,
-    presented: &Presented,
-) -> Result<Option<Arc<KnownClient>>, CannotTell> {
+/// `invalid_client` for anybody else, and "could not tell".
+pub(super) async fn registered_or_public(
+    app: &App,
+    credentials: Credentials,
+) -> Result<Option<Arc<KnownClient>>, OAuthError> {
+    match credentials {
+        Credentials::Confidential(presented) => required(app, &presented).await.map(Some),
+        Credentials::Nothing => Ok(None),
+        Credentials::Public(id) if id == login::CLIENT_ID => Ok(None),
+        Credentials::Public(_) => Err(OAuthError::invalid_client(app, false)),
+        Credentials::OtherScheme => Err(OAuthError::invalid_client(app, true)),
+    }
+}
+
+/// The client that `presented` proves.
+///
+/// # Errors
+/// `invalid_client` if it proves none, and "could not tell".
+pub(super) async fn required(app: &App, presented: &Presented) -> Result<Arc<KnownClient>, OAuthError> {
+    let client = authenticate(&app.verifier, presented).await?;
+    client.ok_or_else(|| OAuthError::invalid_client(app, presented.basic))
+}
+
+/// The client that `presented` proves; `None` if it proves none.
+async fn authenticate(verifier: &StoreVerifier, presented: &Presented) -> Result<Option<Arc<KnownClient>>, CannotTell> {
     // Neither an id nor a secret of ours costs a look anywhere, whoever is meant.
     let Ok(id) = presented.id.parse::<ClientId>() else { return Ok(None) };
-    let secret = Opaque::parse(presented.secret.expose()).filter(|secret| secret.kind() == Kind::Client);
-    let Some(secret) = secret else { return Ok(None) };
+    let Some(secret) = Opaque::parse_as(Kind::Client, presented.secret.expose()) else { return Ok(None) };
     let digest = secret.digest();
     if let Some(client) = verifier.facts.client_hit(id).filter(|client| client.is_proven_by(&digest)) {
         return Ok(Some(client));

@@ -35,14 +35,13 @@ pub(super) async fn introspect(call: Call) -> OAuthReply {
     // Decide: who asks?
     match Credentials::read(&parts.headers, id, secret.map(Secret::new))? {
         Credentials::Confidential(presented) => {
-            let client = client_auth::authenticate(&app.verifier, &presented).await?;
-            client.ok_or_else(|| OAuthError::invalid_client(&app, presented.basic))?;
+            client_auth::required(&app, &presented).await?;
         }
         Credentials::OtherScheme => bearer(&app, &parts).await?,
         Credentials::Nothing | Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, true)),
     }
     // Decide: what is the token worth?
-    if let Some(refresh) = Opaque::parse(token.expose()).filter(|token| token.kind() == Kind::Refresh) {
+    if let Some(refresh) = Opaque::parse_as(Kind::Refresh, token.expose()) {
         let document = of_refresh_token(&app, &refresh).await?;
         return Ok(reply::json(StatusCode::OK, document.unwrap_or(Bytes::from_static(INACTIVE))));
     }

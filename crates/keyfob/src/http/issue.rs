@@ -1,10 +1,10 @@
-//! The successful answer of sign-in and of refresh (RFC 6749 §5.1): an access token (RFC 9068) of a session, and the
-//! refresh token that goes with it. Never outlives the session: `exp` and `expires_in` are cut to its end.
+//! The successful answer of sign-in and of every grant (RFC 6749 §5.1): an access token (RFC 9068), and the refresh token
+//! that goes with it, if there is one. Never outlives its session: `exp` and `expires_in` are cut to its end.
 
 use bytes::Bytes;
 use http::StatusCode;
 use keyfob_core::access_token::Claims;
-use keyfob_core::id::TokenId;
+use keyfob_core::id::{SessionId, TokenId, UserId};
 use keyfob_core::opaque::Opaque;
 use keyfob_core::scope::Scope;
 use keyfob_core::session::Session;
@@ -15,30 +15,51 @@ use super::{HttpError, Reply, login};
 use crate::app::App;
 use crate::{clock, reply};
 
-/// An access token of `session` for `scope`, in the answer that also tells `refresh`.
-pub(super) fn answer(app: &App, session: &Session, scope: Scope, refresh: &Opaque, now: Timestamp) -> Reply {
+/// What an access token is made for.
+pub(super) struct Grant {
+    pub(super) subject: UserId,
+    pub(super) session: SessionId,
+    pub(super) client_id: Box<str>,
+    /// When its session ends; `None`: when somebody ends it.
+    pub(super) ends_at: Option<Timestamp>,
+    pub(super) scope: Scope,
+}
+
+/// For a user's session: the built-in public client asks, and gets `refresh` with it.
+pub(super) fn to_user(app: &App, session: &Session, scope: Scope, refresh: &Opaque, now: Timestamp) -> Reply {
+    let Session { id, user, expires_at, .. } = *session;
+    let client_id = login::CLIENT_ID.into();
+    answer(app, Grant { subject: user, session: id, client_id, ends_at: Some(expires_at), scope }, Some(refresh), now)
+}
+
+/// An access token for `grant`, in the answer that also tells `refresh`.
+pub(super) fn answer(app: &App, grant: Grant, refresh: Option<&Opaque>, now: Timestamp) -> Reply {
     // RFC 7519 dates are whole seconds; both ends are rounded down, so a token never lives longer than told.
     let issued_at = Timestamp::from_seconds(now.seconds());
+    let whole_life = issued_at + app.settings.access_life;
+    let ends_at = grant.ends_at.map(|end| Timestamp::from_seconds(end.seconds()));
     let claims = Claims {
-        subject: session.user,
-        session: session.id,
+        subject: grant.subject,
+        session: grant.session,
         token_id: TokenId::new(now, &clock::random()),
-        client_id: login::CLIENT_ID.into(),
-        scope: scope.into(),
+        client_id: grant.client_id.into(),
+        scope: grant.scope.into(),
         issued_at,
-        expires_at: (issued_at + app.settings.access_life).min(Timestamp::from_seconds(session.expires_at.seconds())),
+        expires_at: ends_at.map_or(whole_life, |end| whole_life.min(end)),
         incarnation: app.store().incarnation(),
     };
     let token = app.verifier.profile.sign(&claims, app.keys.load().signing(), clock::rng()).map_err(|error| {
         tracing::error!(%error, "a token cannot be signed");
         HttpError::CannotTell
     })?;
-    let answer = json!({
+    let mut answer = json!({
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": claims.expires_at.since(issued_at).as_secs(),
-        "refresh_token": refresh.expose(),
         "scope": claims.scope.to_string(),
     });
+    if let Some(refresh) = refresh {
+        answer["refresh_token"] = refresh.expose().into();
+    }
     Ok(reply::json(StatusCode::OK, Bytes::from(answer.to_string())))
 }

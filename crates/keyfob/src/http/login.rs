@@ -111,7 +111,7 @@ async fn sign_in(
     }
     app.metrics.sign_in(SignIn::Succeeded);
     // Reply.
-    issue::answer(app, &session, scope, &refresh, now)
+    issue::to_user(app, &session, scope, &refresh, now)
 }
 
 /// What a session list calls the client: its `User-Agent` in printable ASCII, cut.

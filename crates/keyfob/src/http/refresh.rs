@@ -7,7 +7,6 @@ use std::sync::Arc;
 use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::refresh::{self, Transition};
 use keyfob_core::scope::Scope;
-use keyfob_core::session::Session;
 use keyfob_core::user::Status;
 use keyfob_store::{Audit, Family, Refresh, Refreshed};
 
@@ -24,7 +23,7 @@ const GONE: OAuthError = OAuthError::InvalidGrant("the refresh token is unknown,
 pub(super) async fn grant(app: Arc<App>, presented: &str, asked: Option<&str>) -> OAuthReply {
     let asked = asked.map(Scope::parse).transpose();
     let asked = asked.map_err(|_| OAuthError::InvalidScope("the scope is not a list of scope-tokens"))?;
-    let presented = Opaque::parse(presented).filter(|token| token.kind() == Kind::Refresh).ok_or(GONE)?;
+    let presented = Opaque::parse_as(Kind::Refresh, presented).ok_or(GONE)?;
     // In a task of its own: a client that hangs up cannot stop a replay from ending its session.
     let task = tokio::spawn(async move {
         for _ in 0..TRIES_MAX {
@@ -90,17 +89,8 @@ async fn attempt(
         Refreshed::Stale => return Ok(None),
     };
     // Reply.
-    reply(app, &session, asked.cloned().unwrap_or(granted), &successor, now).map(Some)
-}
-
-fn reply(
-    app: &App,
-    session: &Session,
-    scope: Scope,
-    successor: &Opaque,
-    now: keyfob_core::time::Timestamp,
-) -> OAuthReply {
-    issue::answer(app, session, scope, successor, now).map_err(OAuthError::from)
+    let scope = asked.cloned().unwrap_or(granted);
+    Ok(Some(issue::to_user(app, &session, scope, &successor, now)?))
 }
 
 /// The successor that another use of the same token made.

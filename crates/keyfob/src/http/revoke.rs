@@ -18,7 +18,7 @@ use keyfob_tower::guard::Verify as _;
 
 use super::client_auth::{self, Credentials};
 use super::oauth::{OAuthError, OAuthReply};
-use super::{Call, HttpError, form, login, sessions};
+use super::{Call, HttpError, form, sessions};
 use crate::app::App;
 use crate::body::Body;
 use crate::{clock, reply};
@@ -30,17 +30,9 @@ pub(super) async fn revoke(call: Call) -> OAuthReply {
     // `token_type_hint` only saves looking in two places (§2.1): the token says what it is.
     let [token, id, secret] = form::form(&body, ["token", "client_id", "client_secret"])?;
     let token = Secret::new(token.ok_or(OAuthError::InvalidRequest("the parameter token is missing"))?);
-    let client = match Credentials::read(&parts.headers, id, secret.map(Secret::new))? {
-        Credentials::Confidential(presented) => {
-            let client = client_auth::authenticate(&app.verifier, &presented).await?;
-            Some(client.ok_or_else(|| OAuthError::invalid_client(&app, presented.basic))?)
-        }
-        Credentials::Nothing => None,
-        Credentials::Public(id) if id == login::CLIENT_ID => None,
-        Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, false)),
-        Credentials::OtherScheme => return Err(OAuthError::invalid_client(&app, true)),
-    };
-    if let Some(refresh) = Opaque::parse(token.expose()).filter(|token| token.kind() == Kind::Refresh) {
+    let credentials = Credentials::read(&parts.headers, id, secret.map(Secret::new))?;
+    let client = client_auth::registered_or_public(&app, credentials).await?;
+    if let Some(refresh) = Opaque::parse_as(Kind::Refresh, token.expose()) {
         return end_family(app, &refresh, client.as_deref()).await;
     }
     let evidence = app.verifier.verify(token.expose(), clock::now()).await?;

@@ -2,15 +2,11 @@
 //! file of its own. Parameters may be there once, unknown ones are ignored, an empty one is as if it were not there.
 //! `password` is no grant here (RFC 9700 §2.4 forbids it): signing in is `/auth/login`.
 
-use std::sync::Arc;
-
-use keyfob_core::client::KnownClient;
 use keyfob_core::secret::Secret;
 
-use super::client_auth::{self, Credentials, Presented};
+use super::client_auth::{self, Credentials};
 use super::oauth::{OAuthError, OAuthReply};
-use super::{Call, client_credentials, form, login, refresh};
-use crate::app::App;
+use super::{Call, client_credentials, form, refresh};
 
 pub(super) async fn token(call: Call) -> OAuthReply {
     let Call { app, parts, body, .. } = call;
@@ -27,29 +23,17 @@ pub(super) async fn token(call: Call) -> OAuthReply {
             let Credentials::Confidential(presented) = credentials else {
                 return Err(OAuthError::invalid_client(&app, !matches!(credentials, Credentials::Public(_))));
             };
-            let client = authenticated(&app, &presented).await?;
+            let client = client_auth::required(&app, &presented).await?;
             client_credentials::grant(&app, &client, scope.as_deref())
         }
         "refresh_token" => {
             let token = Secret::new(token.ok_or(OAuthError::InvalidRequest("the parameter refresh_token is missing"))?);
-            match credentials {
-                Credentials::Nothing => {}
-                Credentials::Public(id) if id == login::CLIENT_ID => {}
-                // §5.2: a token that was issued to another client is `invalid_grant`; no registered client has one.
-                Credentials::Confidential(presented) => {
-                    authenticated(&app, &presented).await?;
-                    return Err(OAuthError::InvalidGrant("the refresh token was issued to another client"));
-                }
-                Credentials::Public(_) => return Err(OAuthError::invalid_client(&app, false)),
-                Credentials::OtherScheme => return Err(OAuthError::invalid_client(&app, true)),
+            // §5.2: a token that was issued to another client is `invalid_grant`; no registered client has one.
+            if client_auth::registered_or_public(&app, credentials).await?.is_some() {
+                return Err(OAuthError::InvalidGrant("the refresh token was issued to another client"));
             }
             refresh::grant(app, token.expose(), scope.as_deref()).await
         }
         _ => Err(OAuthError::UnsupportedGrantType),
     }
-}
-
-async fn authenticated(app: &App, presented: &Presented) -> Result<Arc<KnownClient>, OAuthError> {
-    let client = client_auth::authenticate(&app.verifier, presented).await?;
-    client.ok_or_else(|| OAuthError::invalid_client(app, presented.basic))
 }
