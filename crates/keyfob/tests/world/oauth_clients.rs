@@ -1,11 +1,12 @@
 //! Other people's OAuth clients against the running program: openid-client and oauth4webapi in Node, Authlib,
-//! requests-oauthlib and PyJWT in Python. What they do is in `oauth_clients.mjs` and `oauth_clients.py`.
+//! requests-oauthlib and PyJWT in Python. What they do is in `oauth_clients.mjs` and `oauth_clients.py`: refresh, client
+//! credentials, introspection, revocation and JWKS verification, each as far as the library can.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::house::House;
+use super::support::house::{House, PASSWORD};
 use super::support::recorder::Recorder;
 use super::support::{fixture, world};
 
@@ -16,6 +17,7 @@ fn run(mut command: Command) {
     let client: Value = serde_json::from_str(&printed).expect("JSON");
     command.arg(format!("http://{}", house.public()));
     command.args(["id", "secret"].map(|member| client[member].as_str().expect(member)));
+    command.args(["ada", PASSWORD]);
     let output = command.output().expect("it can be run");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
