@@ -9,7 +9,26 @@ const STEPS: &[(&str, &[&str])] = &[
     ("lint", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
     // `--no-fail-fast`: one look shows everything that is wrong.
     ("test", &["test", "--workspace", "--no-fail-fast"]),
+    // Builds that break a promise on purpose: what guards it must be seen to fail.
+    (
+        "sabotage",
+        &[
+            "test",
+            "--package",
+            "keyfob-store",
+            "--package",
+            "keyfob-tower",
+            "--lib",
+            SABOTAGE,
+            "--",
+            "sabotage::",
+            "cache::model::",
+        ],
+    ),
 ];
+
+/// Both crates that can be told to break a promise.
+const SABOTAGE: &str = "--features=keyfob-store/sabotage,keyfob-tower/sabotage";
 
 /// Prepare, check and test.
 pub(crate) fn run() -> Outcome {

@@ -12,6 +12,7 @@ mod fixture;
 pub mod high_water;
 mod record;
 pub mod root_key;
+mod sabotage;
 pub mod sqlite;
 
 use std::path::Path;

@@ -51,7 +51,7 @@ use crate::root_key::RootKey;
 use crate::{
     Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, Family, KeyMade, KeyTurn, Life,
     Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store, StoreError,
-    StoredClient, StoredKey, StoredPolicy, Turned,
+    StoredClient, StoredKey, StoredPolicy, Turned, sabotage,
 };
 
 const COUNTS: &str =
@@ -92,6 +92,7 @@ struct Sqlite {
 
 impl Sqlite {
     fn open(path: &Path, options: Options) -> Result<Self> {
+        sabotage::confess();
         Ok(Self::start(connection::open(path)?, path, options)?)
     }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::failure::Outcome;
 use super::writer::Transaction;
 use super::{audit, row, sessions, users};
-use crate::{Attempt, FailedAttempt, Login, ProvenAttempt, Reservation, Saved};
+use crate::{Attempt, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, sabotage};
 
 /// Rows outside the window that one reservation removes. Each adds one at most, so the table cannot grow.
 const EXPIRED_PER_ATTEMPT: u32 = 16;
@@ -72,7 +72,8 @@ pub(super) fn record_login(transaction: &Transaction<'_>, login: &Login) -> Outc
     let db = transaction.db();
     let user = users::find(db, login.session.user)?;
     let proof = ProvenAttempt { attempt: login.attempt, account: login.account, address: login.address };
-    if user.is_none_or(|user| user.status != Status::Active || user.auth_version != login.auth_version) {
+    let moved = user.is_none_or(|user| user.status != Status::Active || user.auth_version != login.auth_version);
+    if moved && !sabotage::chosen(sabotage::STALE_USER) {
         settle_proven_as_failed(db, Some(&proof), login.audit.at)?;
         return Ok(Saved::Stale);
     }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::failure::Outcome;
 use super::writer::Transaction;
 use super::{row, sessions, users};
-use crate::{Family, Refresh, Refreshed};
+use crate::{Family, Refresh, Refreshed, sabotage};
 
 const FIND: &str = "SELECT t.session, t.used_at, t.sealed, s.used_at IS NOT NULL, f.scope FROM refresh_tokens t \
     JOIN sessions f ON f.id = t.session LEFT JOIN refresh_tokens s ON s.digest = t.successor WHERE t.digest = ?1";
@@ -43,10 +43,12 @@ pub(super) fn add(db: &Connection, digest: &Digest, session: SessionId) -> Outco
 pub(super) fn refresh(transaction: &mut Transaction<'_>, refresh: &Refresh) -> Outcome<Refreshed> {
     let db = transaction.db();
     let Some(Family { session, stored, .. }) = find(db, &refresh.presented)? else { return Ok(Refreshed::Refused) };
-    match refresh::judge(&session, &stored, refresh.at) {
+    match sabotage::transition(refresh::judge(&session, &stored, refresh.at)) {
         Transition::Rotate => {
             let user = users::find(db, session.user)?;
-            if user.is_none_or(|user| user.status != Status::Active || user.auth_version != refresh.auth_version) {
+            let moved =
+                user.is_none_or(|user| user.status != Status::Active || user.auth_version != refresh.auth_version);
+            if moved && !sabotage::chosen(sabotage::STALE_USER) {
                 return Ok(Refreshed::Stale);
             }
             rotate(db, session, refresh).map(Refreshed::Rotated)

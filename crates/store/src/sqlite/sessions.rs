@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::failure::Outcome;
 use super::writer::Transaction;
 use super::{audit, refresh_tokens, row, users};
-use crate::{Audit, Changed, Login};
+use crate::{Audit, Changed, Login, sabotage};
 
 const FIND: &str = "SELECT id, user, created_at, expires_at, ended_at FROM sessions WHERE id = ?1";
 const LIVE: &str = "SELECT id, user, created_at, expires_at, ended_at, client_name, address FROM sessions \
@@ -17,6 +17,7 @@ const LIVE: &str = "SELECT id, user, created_at, expires_at, ended_at, client_na
 const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address, scope) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const EXTEND: &str = "UPDATE sessions SET expires_at = ?2 WHERE id = ?1";
+const REVIVE: &str = "UPDATE sessions SET expires_at = ?2, ended_at = NULL WHERE id = ?1";
 const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1";
 // An expired one ends too: a guard's leeway may still accept it.
 const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 \
@@ -55,7 +56,8 @@ pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
 
 /// Let a session live until `expires_at`.
 pub(super) fn extend(db: &Connection, id: SessionId, expires_at: Timestamp) -> Outcome<()> {
-    db.prepare_cached(EXTEND)?.execute((id.to_bytes(), expires_at.micros()))?;
+    let sql = if sabotage::chosen(sabotage::REVOKED_REFRESHES) { REVIVE } else { EXTEND };
+    db.prepare_cached(sql)?.execute((id.to_bytes(), expires_at.micros()))?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use super::failure::{Failure, Outcome};
 use super::intention::{Durability, Fatal, Intention, Pending};
 use super::{changes, meta};
 use crate::high_water::Mark;
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, sabotage};
 
 /// Intentions in one transaction. Keeps a batch to a few milliseconds beside its fsync.
 const BATCH_MAX: usize = 256;
@@ -153,6 +153,9 @@ impl Transaction<'_> {
 
     /// Raise the revision by one and tell the feed what to forget.
     pub(super) fn publish(&mut self, fact: Fact, at: Timestamp) -> Outcome<()> {
+        if sabotage::chosen(sabotage::UNPUBLISHED) {
+            return Ok(());
+        }
         let revision = Revision(self.revision.0 + 1);
         changes::append(self.db, revision, fact, at)?;
         self.revision = revision;
@@ -201,7 +204,7 @@ impl Desk {
     }
 
     /// Run the batch in one transaction and commit it. Rings the doorbell.
-    fn commit(&mut self, batch: &mut [Box<dyn Intention>]) -> Outcome<()> {
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Intention>>) -> Outcome<()> {
         self.make_durable(batch.iter().map(|intention| intention.durability()).max().unwrap_or(Durability::Power))?;
         let outcome = self.run_batch(batch);
         match outcome {
@@ -245,10 +248,10 @@ impl Desk {
         })
     }
 
-    fn run_batch(&self, batch: &mut [Box<dyn Intention>]) -> Outcome<Revision> {
+    fn run_batch(&self, batch: &mut Vec<Box<dyn Intention>>) -> Outcome<Revision> {
         self.execute(BEGIN)?;
         let mut transaction = Transaction { db: &self.db, revision: self.revision };
-        for intention in batch {
+        for intention in batch.iter_mut() {
             let before = transaction.revision;
             self.execute(SAVEPOINT)?;
             let ran = intention.run(&mut transaction);
@@ -267,6 +270,10 @@ impl Desk {
         }
         if transaction.revision != self.revision {
             meta::set_revision(&self.db, transaction.revision)?;
+        }
+        if sabotage::chosen(sabotage::EARLY_ACK) {
+            batch.drain(..).for_each(|intention| intention.settle(&Ok(())));
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
         let committed = self.db.prepare_cached(COMMIT).and_then(|mut statement| statement.execute([]));
         committed.map_err(|cause| Failure {

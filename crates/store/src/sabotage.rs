@@ -1,0 +1,46 @@
+//! Breaks the store's promises on purpose, one at a time, so that the tests that should notice can be seen to. Only in a
+//! build with the feature `sabotage`, and there only what the variable `KEYFOB_SABOTAGE` names; any other build is
+//! without the variable and the breaks. Never for use.
+
+use keyfob_core::refresh::Transition;
+
+#[cfg(all(test, feature = "sabotage"))]
+mod tests;
+
+/// Each use of a refresh token makes a successor of its own (against G7).
+pub(crate) const TWO_WINNERS: &str = "two-winners";
+/// A replay is refused, but the family lives on (against G7).
+pub(crate) const REPLAY_FORGIVEN: &str = "replay-forgiven";
+/// A refresh that commits after the end of its session revives it (against G8).
+pub(crate) const REVOKED_REFRESHES: &str = "revoked-refreshes";
+/// What has expired is refreshed.
+pub(crate) const EXPIRED_REFRESHES: &str = "expired-refreshes";
+/// A sign-in or a refresh that was judged on an older user is saved.
+pub(crate) const STALE_USER: &str = "stale-user";
+/// A change raises no revision and is not in the feed, so no cache forgets it (against G1).
+pub(crate) const UNPUBLISHED: &str = "unpublished";
+/// A change is answered before it is committed (against G1 and G5).
+pub(crate) const EARLY_ACK: &str = "early-ack";
+
+/// Whether this is what the build gets wrong.
+pub(crate) fn chosen(what: &str) -> bool {
+    cfg!(feature = "sabotage") && std::env::var_os("KEYFOB_SABOTAGE").is_some_and(|chosen| chosen == what)
+}
+
+/// Nobody runs a sabotaged build without being told.
+pub(crate) fn confess() {
+    if cfg!(feature = "sabotage") {
+        tracing::error!("this is a sabotaged build, made for tests: it keeps no promise");
+    }
+}
+
+/// What a sabotaged build makes of the right judgement.
+pub(crate) fn transition(right: Transition) -> Transition {
+    match right {
+        Transition::Retry(_) if chosen(TWO_WINNERS) => Transition::Rotate,
+        Transition::Replay if chosen(REPLAY_FORGIVEN) => Transition::Expired,
+        Transition::Ended if chosen(REVOKED_REFRESHES) => Transition::Rotate,
+        Transition::Expired if chosen(EXPIRED_REFRESHES) => Transition::Rotate,
+        right => right,
+    }
+}
