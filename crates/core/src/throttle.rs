@@ -34,6 +34,9 @@ pub struct Limits {
     pub consecutive_failures: u32,
     /// An unsettled reservation older than this counts as a failure (default 60 s).
     pub reservation_life: Duration,
+    /// Attempts at names that nobody has, and failures in a row of such names, that are remembered; beyond, the oldest are
+    /// forgotten, or strangers could fill the disk (default 100,000: more than a small machine hashes in the window).
+    pub unknown_names: u32,
 }
 
 impl Default for Limits {
@@ -44,6 +47,7 @@ impl Default for Limits {
             window: Duration::from_mins(15),
             consecutive_failures: 100,
             reservation_life: Duration::from_mins(1),
+            unknown_names: 100_000,
         }
     }
 }

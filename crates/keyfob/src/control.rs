@@ -26,8 +26,8 @@ pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};
 pub use outcome::{
-    ApiKeyView, BackupView, ClientView, Examination, KeyView, Outcome, PolicyView, Problem, RestoredView, SessionView,
-    TableView, TokenView, UserView,
+    ApiKeyView, BackupView, ClientView, Examination, FailedSignInsView, KeyView, Outcome, PolicyView, Problem,
+    RestoredView, SessionView, TableView, TokenView, UserView,
 };
 pub use reach::{carry_out, offline_desk};
 pub use restore::restore;

@@ -10,6 +10,7 @@ pub(crate) mod refresh_tokens;
 pub(crate) mod sample;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
+pub(crate) mod strangers;
 pub(crate) mod users;
 
 /// One test per case. `$open` is an async function that gives a new store and what must outlive it.
@@ -62,6 +63,11 @@ macro_rules! conformance_suite {
             attempts::enabling_and_a_new_password_lift_the_throttle,
             attempts::an_address_has_a_budget_over_all_accounts,
             attempts::sweeping_forgives_no_failure,
+            strangers::failures_at_names_that_nobody_has_fill_a_fixed_room,
+            strangers::strangers_names_never_push_out_the_failures_of_a_user,
+            strangers::failures_of_a_user_are_counted_by_the_hour_and_the_network,
+            strangers::the_begin_of_a_lock_is_one_audit_row,
+            strangers::the_counts_of_a_user_go_with_it,
             refresh_tokens::a_refresh_token_rotates_and_its_session_lives_on,
             refresh_tokens::a_used_token_gives_its_successor_until_that_is_used_or_ten_seconds,
             refresh_tokens::a_replay_ends_the_family,

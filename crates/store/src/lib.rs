@@ -80,7 +80,9 @@ pub trait Store: Send + Sync {
     /// same transaction. An unknown account costs the same reads and writes as a known one.
     async fn reserve_attempt(&self, attempt: &Attempt) -> Result<Reservation>;
 
-    /// Settle a reservation as failed, with its audit row. The same writes whoever the account was.
+    /// Settle a reservation as failed, and count it for the operator ([`Self::failed_sign_ins`]): an audit row only where the
+    /// account is locked by it, or strangers could fill the disk (G15). The same writes whoever the account was; of the
+    /// names that nobody has, only the newest [`keyfob_core::throttle::Limits::unknown_names`] are remembered.
     async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()>;
 
     /// Settle a reservation as right, and start the session: one transaction with its audit row, and the new hash if
@@ -213,8 +215,11 @@ pub trait Store: Send + Sync {
     /// The newest audit rows, newest first, at most `limit` (1 to 1,000).
     async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>>;
 
+    /// The failed sign-ins of a user, or of all names that nobody has, from the hour of `since` on; `None`: there were none.
+    async fn failed_sign_ins(&self, user: Option<UserId>, since: Timestamp) -> Result<Option<FailedSignIns>>;
+
     /// Remove what nothing can need any more: sessions and keys that ended before `before`, feed rows an hour older, attempts a
-    /// day older, and the failures of unknown names a week older; at most 10,000 rows a call. Returns how many went.
+    /// day older, the failures of unknown names a week older, and counts of failed sign-ins 30 days older; at most 10,000 rows a call. Returns how many went.
     async fn sweep(&self, before: Timestamp) -> Result<u64>;
 
     /// Verify the database file: `Ok(())` or [`StoreError::Corrupt`].

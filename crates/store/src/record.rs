@@ -68,10 +68,25 @@ pub struct FailedAttempt {
     pub attempt: [u8; 16],
     /// Its account digest.
     pub account: [u8; 32],
-    /// Its address digest.
-    pub address: [u8; 32],
-    /// The audit row. Its detail is the same text whether the account exists or not.
-    pub audit: Audit,
+    /// The client's network, coarse: see [`keyfob_core::session::SessionListing::address`].
+    pub network: String,
+    /// Now.
+    pub at: Timestamp,
+    /// The limits in force.
+    pub limits: Limits,
+}
+
+/// The failed sign-ins of one user, or of all names that nobody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedSignIns {
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first_at: Timestamp,
+    /// The last.
+    pub last_at: Timestamp,
+    /// From how many networks; in each hour, those beyond the first eight count as one.
+    pub networks: u32,
 }
 
 /// A reservation settled as right.

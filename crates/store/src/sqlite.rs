@@ -8,6 +8,7 @@ mod backup;
 mod changes;
 mod clients;
 mod connection;
+mod failed_sign_ins;
 mod failure;
 mod intention;
 mod keys;
@@ -49,9 +50,9 @@ use self::writer::Writer;
 use crate::high_water::{Mark, Reached};
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, Family, KeyMade, KeyTurn, Life,
-    Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store, StoreError,
-    StoredClient, StoredKey, StoredPolicy, Turned, sabotage,
+    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, FailedSignIns, Family, KeyMade,
+    KeyTurn, Life, Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store,
+    StoreError, StoredClient, StoredKey, StoredPolicy, Turned, sabotage,
 };
 
 const COUNTS: &str =
@@ -339,6 +340,10 @@ impl Store for Sqlite {
 
     async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>> {
         self.read(|db| audit::newest(db, limit))
+    }
+
+    async fn failed_sign_ins(&self, user: Option<UserId>, since: Timestamp) -> Result<Option<FailedSignIns>> {
+        self.read(|db| failed_sign_ins::since(db, user, since))
     }
 
     async fn sweep(&self, before: Timestamp) -> Result<u64> {

@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     window: Duration::from_secs(100),
     consecutive_failures: 9,
     reservation_life: Duration::from_secs(20),
+    unknown_names: 100,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -139,6 +139,9 @@ pub(super) const KEYS: &[Key] = &[
     key("throttle.consecutive-failures", "a whole number from 1 to 100", |d, v| {
         v.count32(1, 100).map(|failures| d.settings.throttle.consecutive_failures = failures)
     }),
+    key("throttle.unknown-names", "a whole number from 100 to 1000000", |d, v| {
+        v.count32(100, 1_000_000).map(|names| d.settings.throttle.unknown_names = names)
+    }),
     key("cache-entries", "a whole number from 1 to 100000000", |d, v| {
         v.count(1, 100_000_000).map(|entries| d.settings.cache_entries = entries)
     }),

@@ -7,6 +7,7 @@ use keyfob_core::client::{Client, ClientStatus};
 use keyfob_core::session::SessionListing;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::user::{RoleName, Status, User};
+use keyfob_store::FailedSignIns;
 use serde::{Deserialize, Serialize};
 
 use super::ShownOnce;
@@ -89,6 +90,29 @@ pub struct UserView {
     pub roles: Vec<RoleName>,
     /// When it was made (RFC 3339).
     pub created_at: String,
+    /// Its failed sign-ins of the last 24 hours, where one user was asked for and there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_sign_ins: Option<FailedSignInsView>,
+}
+
+/// Failed sign-ins, for people and scripts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedSignInsView {
+    /// How many.
+    pub count: u64,
+    /// The first (RFC 3339).
+    pub first_at: String,
+    /// The last (RFC 3339).
+    pub last_at: String,
+    /// From how many networks; in each hour, those beyond the first eight count as one.
+    pub networks: u32,
+}
+
+impl From<FailedSignIns> for FailedSignInsView {
+    fn from(failed: FailedSignIns) -> Self {
+        let FailedSignIns { count, first_at, last_at, networks } = failed;
+        Self { count, first_at: rfc3339(first_at), last_at: rfc3339(last_at), networks }
+    }
 }
 
 impl From<&User> for UserView {
@@ -99,6 +123,7 @@ impl From<&User> for UserView {
             status: user.status,
             roles: user.roles.clone(),
             created_at: rfc3339(user.created_at),
+            failed_sign_ins: None,
         }
     }
 }

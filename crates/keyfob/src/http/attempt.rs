@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use keyfob_core::password::{Password, PasswordHash};
 use keyfob_core::secret::Secret;
 use keyfob_core::user::{Status, Username};
-use keyfob_store::{Account, Attempt, Audit, FailedAttempt, Reservation};
+use keyfob_store::{Account, Attempt, FailedAttempt, Reservation};
 
 use super::problem::HttpError;
 use crate::app::App;
@@ -58,7 +58,7 @@ pub(super) async fn prove(app: &App, guess: Guess) -> Result<Proven, HttpError> 
     match (verdict, active) {
         (Ok(verdict), Some(account)) => Ok(Proven { account, reservation, place, password, rehash: verdict.rehash }),
         (verdict, _) => {
-            settle_as_failed(app, &reservation).await?;
+            settle_as_failed(app, &reservation, client::coarse(guess.address)).await?;
             match verdict {
                 Ok(_) => Err(HttpError::SignInFailed(app.style.clone())),
                 Err(_) => {
@@ -104,18 +104,10 @@ async fn reserve(app: &App, guess: &Guess) -> Result<(Attempt, Option<Account>),
     }
 }
 
-async fn settle_as_failed(app: &App, reservation: &Attempt) -> Result<(), HttpError> {
-    // Not the name: people type passwords into the wrong field. The digest finds the rows of a name one knows.
-    let subject = reservation.account[..8].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    let audit = Audit {
-        at: clock::now(),
-        event: "sign-in.failed",
-        actor: "anonymous".to_owned(),
-        subject,
-        detail: String::new(),
-    };
-    let Attempt { id, account, address, .. } = *reservation;
-    app.store().record_failed_attempt(&FailedAttempt { attempt: id, account, address, audit }).await?;
+async fn settle_as_failed(app: &App, reservation: &Attempt, network: String) -> Result<(), HttpError> {
+    let Attempt { id, account, limits, .. } = *reservation;
+    let failure = FailedAttempt { attempt: id, account, network, at: clock::now(), limits };
+    app.store().record_failed_attempt(&failure).await?;
     app.settled.notify_waiters();
     app.metrics.sign_in(SignIn::Failed);
     Ok(())

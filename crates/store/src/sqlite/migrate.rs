@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_key_rotation.sql"),
     include_str!("migrations/0006_incarnation.sql"),
     include_str!("migrations/0007_refresh_tokens.sql"),
+    include_str!("migrations/0009_bounded_failures.sql"),
 ];
 
 const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";

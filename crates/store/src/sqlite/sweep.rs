@@ -21,8 +21,11 @@ const CHANGE_KEPT: Duration = Duration::from_hours(1);
 const ATTEMPT_KEPT: Duration = Duration::from_hours(24);
 
 /// Consecutive failures of names that nobody has stay this much longer: long enough that a locked name does not show
-/// by unlocking that it is nobody's, short enough that guesses at random names cannot fill the disk.
+/// by unlocking that it is nobody's, short enough that it is not for ever. How many there may be is [`keyfob_core::throttle::Limits::unknown_names`].
 const UNKNOWN_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Counts of failed sign-ins stay this much longer, for operators: 30 days.
+const FAILED_SIGN_INS_KEPT: Duration = Duration::from_hours(30 * 24);
 
 const EXPIRED_SESSIONS: &str = "DELETE FROM sessions WHERE id IN \
     (SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
@@ -34,6 +37,8 @@ const REVOKED_KEYS: &str = "DELETE FROM api_keys WHERE id IN \
     (SELECT id FROM api_keys WHERE revoked_at < ?1 ORDER BY revoked_at LIMIT ?2)";
 const UNKNOWN_THROTTLES: &str = "DELETE FROM throttles WHERE account IN \
     (SELECT account FROM throttles WHERE failed_at < ?1 AND account NOT IN (SELECT account FROM users) LIMIT ?2)";
+const OLD_FAILED_SIGN_INS: &str = "DELETE FROM failed_sign_ins WHERE (user, hour, network) IN \
+    (SELECT user, hour, network FROM failed_sign_ins WHERE hour < ?1 ORDER BY hour LIMIT ?2)";
 // Only from the old end and never the newest, so that a reader can tell a gap from the end.
 const OLD_CHANGES: &str = "DELETE FROM changes WHERE revision < (SELECT min(revision) FROM changes) + ?2 \
     AND revision < coalesce((SELECT revision FROM changes WHERE at >= ?1 ORDER BY revision LIMIT 1), \
@@ -48,6 +53,7 @@ pub(super) fn sweep(db: &Connection, before: Timestamp) -> Outcome<u32> {
     left -= delete(db, REVOKED_KEYS, before, left)?;
     left -= attempts::expire(db, before - ATTEMPT_KEPT, left)?;
     left -= delete(db, UNKNOWN_THROTTLES, before - UNKNOWN_KEPT, left)?;
+    left -= delete(db, OLD_FAILED_SIGN_INS, before - FAILED_SIGN_INS_KEPT, left)?;
     left -= delete(db, OLD_CHANGES, before - CHANGE_KEPT, left)?;
     Ok(ROWS_PER_TRANSACTION - left)
 }

@@ -9,13 +9,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{api_keys, attempts, audit, row, sessions};
+use super::{api_keys, attempts, audit, failed_sign_ins, row, sessions};
 use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, roles_text};
 
 const FIND: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE id = ?1";
 const BY_NAME: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE username = ?1";
 const ACCOUNT: &str =
     "SELECT id, username, status, roles, auth_version, created_at, password FROM users WHERE username = ?1";
+const NAMED_BY_DIGEST: &str = "SELECT id, username FROM users WHERE account = ?1";
 const PAGE: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users \
     WHERE username > ?1 ORDER BY username LIMIT 1000";
 const INSERT: &str = "INSERT INTO users (id, username, account, password, status, roles, auth_version, created_at) \
@@ -47,6 +48,12 @@ pub(super) fn account(db: &Connection, name: Option<&Username>) -> Outcome<Optio
         Ok(Account { user: columns.parse()?, password: PasswordHash::from_phc(phc) })
     };
     found.map(account).transpose()
+}
+
+/// The user that attempts know by that digest.
+pub(super) fn named_by_digest(db: &Connection, account: &[u8; 32]) -> Outcome<Option<(UserId, String)>> {
+    let read = |row: &Row<'_>| Ok((UserId::from_bytes(row.get(0)?), row.get(1)?));
+    Ok(db.prepare_cached(NAMED_BY_DIGEST)?.query_one([account], read).optional()?)
 }
 
 /// A page of users in order of name.
@@ -153,6 +160,7 @@ pub(super) fn delete(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) 
     sessions::delete_all(transaction.db(), id)?;
     api_keys::revoke_and_publish(transaction, id, by.at)?;
     api_keys::delete_all(transaction.db(), id)?;
+    failed_sign_ins::delete_all(transaction.db(), id)?;
     transaction.db().prepare_cached(DELETE)?.execute([id.to_bytes()])?;
     publish(transaction, id, by)
 }
