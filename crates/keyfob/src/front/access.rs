@@ -1,6 +1,8 @@
 //! The access log: one line a request, at level `debug` of the target `keyfob::access`, and whatever ends in 5xx at `warn`.
-//! It names method, path and client. Never the query, a header or a body: those carry secrets.
+//! It names method, path and client. Never the query, a header or a body: those carry secrets; and of a path that carries one,
+//! by a mistake such as a key given for its id, only what stands before it (RFC 6750 §5.3: bearer tokens in page URLs).
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -29,9 +31,43 @@ pub(super) fn log<B>(line: Line, response: &Response<B>) {
     let (id, status) = (line.id, response.status().as_u16());
     if let Some((method, path, peer, began)) = line.wanted {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let path = &*without_secret(&path);
         tracing::debug!(target: "keyfob::access", %id, %method, path, %peer, status, micros);
     }
     if response.status().is_server_error() {
         tracing::warn!(%id, status, "a request ended in an error");
+    }
+}
+
+/// The path up to the first segment that has one of our secrets or a token in it.
+fn without_secret(path: &str) -> Cow<'_, str> {
+    let is_token = |segment: &str| segment.starts_with("eyJ") && segment.contains('.');
+    let is_secret = |segment: &str| segment.contains("fob_") || is_token(segment);
+    let mut at = 0;
+    for segment in path.split('/') {
+        if is_secret(segment) {
+            return Cow::Owned(format!("{}…", path.get(..at).unwrap_or_default()));
+        }
+        at += segment.len() + 1;
+    }
+    Cow::Borrowed(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secret;
+
+    #[test]
+    fn a_path_is_logged_up_to_the_secret_in_it() {
+        for (path, logged) in [
+            ("/", "/"),
+            ("/things/1//eyJ/fob/", "/things/1//eyJ/fob/"),
+            ("/auth/keys/fob_key_AAAA", "/auth/keys/…"),
+            ("/a/Bearer%20fob_ref_AAAA/b", "/a/…"),
+            ("/eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "/…"),
+            ("*", "*"),
+        ] {
+            assert_eq!(without_secret(path), logged, "{path}");
+        }
     }
 }

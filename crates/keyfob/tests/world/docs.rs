@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::support::canary;
 use super::support::house::House;
 use super::support::keyfob::{Keyfob, must};
 use super::support::root;
@@ -156,7 +157,10 @@ fn shell(house: &House, script: &str) -> std::process::Output {
     let data = house.data();
     let mut bash = Command::new("bash");
     bash.arg("-c").arg(script).env("PATH", format!("{}:{path}", folder.display())).env("KEYFOB_DATA", &data);
-    bash.current_dir(data.parent().expect("the house's folder")).output().expect("bash can be run")
+    bash.env("KEYFOB_LOG_LEVEL", "trace").current_dir(data.parent().expect("the house's folder"));
+    let output = bash.output().expect("bash can be run");
+    canary::shown(&output.stdout);
+    output
 }
 
 #[test]

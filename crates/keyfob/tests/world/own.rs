@@ -4,6 +4,7 @@
 mod account;
 mod api_keys;
 mod browser;
+mod canary;
 mod check;
 mod hostile;
 mod metadata;

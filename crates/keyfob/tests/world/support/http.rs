@@ -7,8 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::canary;
+
 /// No answer of any test takes longer; a hang is a failure with a name.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Of an answer: what is longer is bulk, and no secret of ours is in it.
+const ANSWER_BYTES: usize = 16 * 1024;
 
 /// A request to be written.
 #[derive(Clone, Debug)]
@@ -153,6 +158,7 @@ impl Connection {
 
     /// Send these bytes.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        canary::sent(bytes);
         self.stream.get_mut().write_all(bytes)
     }
 
@@ -161,6 +167,7 @@ impl Connection {
         let mut answer = self.head()?;
         if !bodiless && !matches!(answer.status, 101 | 204 | 304) {
             answer.body = self.content(&answer)?;
+            canary::shown(&answer.body[..answer.body.len().min(ANSWER_BYTES)]);
         }
         Ok(answer)
     }
