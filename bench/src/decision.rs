@@ -16,6 +16,7 @@ use keyfob_core::access_token::Claims;
 use keyfob_core::id::TokenId;
 use keyfob_core::policy::{Ask, Decision, Policy};
 use keyfob_core::signing_key::Algorithm;
+use keyfob_core::time::Timestamp;
 use keyfob_tower::cache::FactCache;
 use keyfob_tower::guard;
 
@@ -181,6 +182,7 @@ fn first(house: &House, verifier: &StoreVerifier, claims: &[Claims]) -> Outcome<
     ])
 }
 
+/// A token without a password: what a grant of `client_credentials` makes, which is its claims and their signature.
 fn issuing(house: &House, claims: &Claims) -> Outcome<Figure> {
     let key = house.keys.signing();
     let token = house.token(claims)?;
@@ -188,12 +190,17 @@ fn issuing(house: &House, claims: &Claims) -> Outcome<Figure> {
     let (mut bare, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..SIGNATURES {
         timed(&mut bare, || Ok(black_box(key.sign(input, clock::rng())?)))?;
-        timed(&mut whole, || house.token(claims))?;
+        timed(&mut whole, || {
+            let (at, life) = (clock::now(), claims.expires_at.since(claims.issued_at));
+            let issued_at = Timestamp::from_seconds(at.seconds());
+            let (token_id, expires_at) = (TokenId::new(at, &clock::random()), issued_at + life);
+            house.token(&Claims { token_id, issued_at, expires_at, ..claims.clone() })
+        })?;
     }
     let (bare, whole) = (median(&bare), median(&whole));
     let title = format!("{}: issuing, beside the bare signature", key.verifying_key().algorithm().name());
     let words = |micros: f64| format!("{} us", number(micros));
-    Ok(Figure::ratio(&title, words(whole), words(bare), whole / bare, Target::None))
+    Ok(Figure::ratio(&title, words(whole), words(bare), whole / bare, Target::AtMost(1.3)))
 }
 
 /// Do it, and keep how long it took, in microseconds.

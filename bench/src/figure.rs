@@ -39,6 +39,13 @@ impl Figure {
         Self { name: name.to_owned(), measured, limit: String::new(), value, target, unit }
     }
 
+    /// A row that was not measured, and why.
+    #[must_use]
+    pub fn skipped(name: &str, why: &str) -> Self {
+        let measured = format!("not measured: {why}");
+        Self { name: name.to_owned(), measured, limit: String::new(), value: 0.0, target: Target::None, unit: "-" }
+    }
+
     /// Words beside the measured value.
     #[must_use]
     pub fn with(mut self, words: &str) -> Self {

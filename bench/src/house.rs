@@ -11,6 +11,7 @@ use keyfob::keys::Keys;
 use keyfob::{clock, control};
 use keyfob_core::access_token::{Claims, Profile};
 use keyfob_core::id::{SessionId, TokenId, UserId};
+use keyfob_core::opaque::{Digest, Kind, Opaque};
 use keyfob_core::password::{Cost, Hasher, Password, PasswordHash};
 use keyfob_core::scope::Scope;
 use keyfob_core::session::Session;
@@ -95,14 +96,30 @@ impl House {
     /// # Errors
     /// Those of the store.
     pub async fn sessions(&self, count: usize) -> Outcome<Vec<Claims>> {
+        let started = self.start(count).await?;
+        Ok(started.into_iter().map(|(claims, _)| claims).collect())
+    }
+
+    /// The same, for the refresh token of each.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn families(&self, count: usize) -> Outcome<Vec<Opaque>> {
+        let started = self.start(count).await?;
+        Ok(started.into_iter().map(|(_, refresh)| refresh).collect())
+    }
+
+    async fn start(&self, count: usize) -> Outcome<Vec<(Claims, Opaque)>> {
         let mut writes = JoinSet::new();
         let mut all = Vec::with_capacity(count);
         for index in 0..count {
             let user = self.users[index % self.users.len()].clone();
             let claims = self.claims(&user)?;
-            all.push(claims.clone());
+            let refresh = Opaque::new(Kind::Refresh, &clock::random());
+            let digest = refresh.digest();
+            all.push((claims.clone(), refresh));
             let store = Arc::clone(&self.open.store);
-            writes.spawn(async move { sign_in(&*store, &user, &claims).await });
+            writes.spawn(async move { sign_in(&*store, &user, &claims, digest).await });
             join_beyond(&mut writes, PARALLEL).await?;
         }
         join_beyond(&mut writes, 1).await?;
@@ -158,7 +175,12 @@ pub fn forged(token: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-async fn sign_in(store: &dyn Store, user: &User, claims: &Claims) -> Result<(), keyfob_store::StoreError> {
+async fn sign_in(
+    store: &dyn Store,
+    user: &User,
+    claims: &Claims,
+    refresh: Digest,
+) -> Result<(), keyfob_store::StoreError> {
     let now = clock::now();
     let mut attempt = Attempt {
         id: clock::random(),
@@ -181,7 +203,7 @@ async fn sign_in(store: &dyn Store, user: &User, claims: &Claims) -> Result<(), 
         session,
         client_name: "bench".to_owned(),
         coarse_address: "127.0.0.0/24".to_owned(),
-        refresh: keyfob_core::opaque::Digest(clock::random()),
+        refresh,
         scope: None,
         auth_version: user.auth_version,
         rehash: None,

@@ -1,18 +1,23 @@
 //! Measures keyfob beside what the same machine does without it: a bare hyper server, a bare proxy, nginx, the bare
-//! cryptography. All in one run, in interleaved rounds, as ratios. Speaks to loopback only, picks free ports, and ends
+//! cryptography, a disk that costs nothing; and npm oidc-provider. All in one run, in interleaved rounds, as ratios. Speaks to loopback only, picks free ports, and ends
 //! what it starts. Nothing here is part of the program.
 
 pub mod cache;
+pub mod chains;
 pub mod decision;
 pub mod doors;
 pub mod figure;
 pub mod flood;
+pub mod group_commit;
 pub mod house;
+pub mod introspect;
 pub mod load;
 pub mod login;
 pub mod memory;
 pub mod place;
 pub mod process;
+pub mod refresh;
+pub mod sessions;
 pub mod statistics;
 pub mod steps;
 pub mod wire;

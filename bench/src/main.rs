@@ -7,9 +7,12 @@ use std::process::{Command, ExitCode};
 
 use bench::figure::{self, Figure};
 use bench::place::{self, LOAD, sibling};
-use bench::{Outcome, doors, flood, login, memory, steps};
+use bench::{Outcome, doors, flood, introspect, login, memory, refresh, sessions, steps};
 
-const SECTIONS: &[&str] = &["doors", "login", "flood", "memory", "inprocess", "instructions"];
+const SECTIONS: &[&str] =
+    &["doors", "login", "flood", "memory", "refresh", "sessions", "introspect", "inprocess", "instructions"];
+/// What the section `inprocess` runs: programs and their parts.
+const IN_PROCESS: &[(&str, &str)] = &[("inprocess", "decision"), ("allocations", "count"), ("inprocess", "cache")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,7 +42,13 @@ fn run(arguments: &[String]) -> Outcome<bool> {
             "flood" => flood::run(folder.path(), rounds),
             "instructions" => steps::figures(folder.path()),
             "memory" => memory::run(folder.path()),
-            _ => in_process(folder.path()).map(|rows| {
+            "sessions" => sessions::run(folder.path(), rounds),
+            "introspect" => introspect::run(folder.path(), rounds),
+            "refresh" => refresh::run(folder.path(), rounds).and_then(|rows| {
+                extra += &in_process(folder.path(), &[("inprocess", "refresh")])?;
+                Ok(rows)
+            }),
+            _ => in_process(folder.path(), IN_PROCESS).map(|rows| {
                 extra += &rows;
                 Vec::new()
             }),
@@ -74,9 +83,9 @@ fn parse(arguments: &[String]) -> Outcome<(Vec<&'static str>, usize)> {
 }
 
 /// The measurements that need a process of their own, on the servers' core.
-fn in_process(folder: &Path) -> Outcome<String> {
+fn in_process(folder: &Path, parts: &[(&str, &str)]) -> Outcome<String> {
     let mut rows = String::new();
-    for (program, part) in [("inprocess", "decision"), ("allocations", "count"), ("inprocess", "cache")] {
+    for (program, part) in parts {
         let mut command = Command::new("taskset");
         command.args(["-c", &place::SERVERS.to_string()]).arg(sibling(program)?).arg(part);
         let output = command.arg(folder.join(part)).stderr(std::process::Stdio::inherit()).output()?;

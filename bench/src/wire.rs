@@ -28,11 +28,25 @@ impl Line {
     /// # Errors
     /// If the connection ends before.
     pub fn ask(&mut self, request: &[u8]) -> Outcome<u16> {
+        let (status, length) = self.hear(request)?;
+        self.buffer.drain(..length);
+        Ok(status)
+    }
+
+    /// The same, for the whole answer.
+    ///
+    /// # Errors
+    /// If the connection ends before, or it is no text.
+    pub fn tell(&mut self, request: &[u8]) -> Outcome<String> {
+        let (_, length) = self.hear(request)?;
+        Ok(String::from_utf8(self.buffer.drain(..length).collect())?)
+    }
+
+    fn hear(&mut self, request: &[u8]) -> Outcome<(u16, usize)> {
         self.stream.write_all(request)?;
         loop {
-            if let Some((status, length)) = answer(&self.buffer) {
-                self.buffer.drain(..length);
-                return Ok(status);
+            if let Some(answer) = answer(&self.buffer) {
+                return Ok(answer);
             }
             let mut chunk = [0; 4096];
             let read = self.stream.read(&mut chunk)?;
@@ -69,6 +83,36 @@ pub fn login(username: &str, password: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A form, as OAuth's endpoints take it.
+#[must_use]
+pub fn form(path: &str, authorization: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: bench.test\r\nAuthorization: {authorization}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// The use of a refresh token (RFC 6749 §6).
+#[must_use]
+pub fn refresh(token: &str) -> Vec<u8> {
+    let body = format!("grant_type=refresh_token&refresh_token={token}");
+    let length = body.len();
+    format!(
+        "POST /auth/token HTTP/1.1\r\nHost: bench.test\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// The value of a member of a JSON object that is a string without escapes, wherever it is.
+#[must_use]
+pub fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = json.split_once(&format!("\"{name}\":"))?;
+    rest.trim_start().strip_prefix('"')?.split('"').next()
+}
+
 /// A check request in the dialect of `/auth/check/forward`.
 #[must_use]
 pub fn check(token: &str) -> Vec<u8> {
@@ -90,5 +134,14 @@ mod tests {
         assert_eq!(answer(&whole[..whole.len() - 9]), None);
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\n\r\n"), Some((200, 19)));
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\n"), None);
+    }
+
+    #[test]
+    fn a_member_is_found_with_or_without_spaces() {
+        let json = r#"{"a":1,"refresh_token":"fob_ref_x","secret": "y"}"#;
+        assert_eq!(member(json, "refresh_token"), Some("fob_ref_x"));
+        assert_eq!(member(json, "secret"), Some("y"));
+        assert_eq!(member(json, "a"), None);
+        assert_eq!(member(json, "token"), None);
     }
 }

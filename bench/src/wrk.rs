@@ -26,9 +26,29 @@ pub struct Count {
 /// # Errors
 /// If wrk is not there, or a connection broke.
 pub fn run(address: SocketAddr, path: &str, tokens: &Path, seconds: u32) -> Outcome<Count> {
+    let mut command = command(address, "wrk.lua", seconds);
+    command.arg(tokens).arg(path);
+    count(address, command)
+}
+
+/// Load `address` for `seconds` with the forms of a file, one a line, in turn.
+///
+/// # Errors
+/// As [`run`].
+pub fn post(address: SocketAddr, path: &str, forms: &Path, authorization: &str, seconds: u32) -> Outcome<Count> {
+    let mut command = command(address, "wrk-post.lua", seconds);
+    command.arg(forms).args([path, authorization]);
+    count(address, command)
+}
+
+fn command(address: SocketAddr, script: &str, seconds: u32) -> Command {
     let mut command = Command::new("wrk");
-    command.args(["-t", "1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), "-s"]).arg(asset("wrk.lua"));
-    command.arg(format!("http://{address}/")).arg("--").arg(tokens).arg(path);
+    command.args(["-t", "1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), "-s"]).arg(asset(script));
+    command.arg(format!("http://{address}/")).arg("--");
+    command
+}
+
+fn count(address: SocketAddr, mut command: Command) -> Outcome<Count> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).ok_or("wrk did not report")?;
