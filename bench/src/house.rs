@@ -205,6 +205,7 @@ async fn sign_in(
         coarse_address: "127.0.0.0/24".to_owned(),
         refresh,
         scope: None,
+        sessions_max: u32::MAX,
         auth_version: user.auth_version,
         rehash: None,
         audit: audit("session.started"),

@@ -58,6 +58,8 @@ pub struct Settings {
     pub access_life: Duration,
     /// How long a session lives without a refresh (7 d; 1 s to 400 d), and with (30 d; 1 s to 400 d).
     pub refresh: Lives,
+    /// Live sessions of one user; the sign-in that is one too many ends the least recently used one (1,000; 1 to 100,000).
+    pub sessions_per_user: u32,
     /// The longest life of an API key, and the usual one (90 d; 1 s to 366 d).
     pub api_key_life: Duration,
     /// Allowed clock difference (30 s; 0 to 60 s).
@@ -203,6 +205,7 @@ impl Default for Settings {
             cors_origins: Vec::new(),
             access_life: Duration::from_mins(15),
             refresh: Lives { idle: Duration::from_hours(7 * 24), absolute: Duration::from_hours(30 * 24) },
+            sessions_per_user: 1_000,
             api_key_life: Duration::from_hours(90 * 24),
             leeway: Duration::from_secs(30),
             signing_algorithm: Algorithm::default(),

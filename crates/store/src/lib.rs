@@ -86,7 +86,8 @@ pub trait Store: Send + Sync {
     async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()>;
 
     /// Settle a reservation as right, and start the session: one transaction with its audit row, and the new hash if
-    /// there is one. Forgives the account's failures from the same address, and no others. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
+    /// there is one. The session that is one too many ends the user's least recently used one (sign-in and refresh are uses),
+    /// with an audit row, and the revision is raised; else it is not. Forgives the account's failures from the same address, and no others. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
     async fn record_login(&self, login: &Login) -> Result<Saved>;
 
     /// What is known of a refresh token and its family. Writes nothing, whatever is presented.

@@ -108,6 +108,8 @@ pub struct Login {
     pub refresh: Digest,
     /// What was asked for; `None`: whatever the user may have.
     pub scope: Option<Scope>,
+    /// Live sessions the user may have, this one included; 1 or more.
+    pub sessions_max: u32,
     /// The `auth_version` that was judged.
     pub auth_version: u64,
     /// A dearer hash of the same password, if the stored one was too cheap. Does not raise the `auth_version`.
@@ -121,6 +123,8 @@ pub struct Login {
 pub enum Saved {
     /// It did.
     Saved,
+    /// It did, and others of the user's sessions ended for it: acknowledge when this revision is applied.
+    At(Revision),
     /// What it was judged on had changed: nothing was saved, and the reservation counts as failed.
     Stale,
 }

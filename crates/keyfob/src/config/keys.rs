@@ -94,6 +94,9 @@ pub(super) const KEYS: &[Key] = &[
     key("refresh-absolute", "a length of time from 1s to 400d, such as `30d`", |d, v| {
         v.duration(SECOND, 400 * DAY).map(|length| d.settings.refresh.absolute = length)
     }),
+    key("sessions-per-user", "a whole number from 1 to 100000", |d, v| {
+        v.count32(1, 100_000).map(|most| d.settings.sessions_per_user = most)
+    }),
     key("api-key-life", "a length of time from 1s to 366d, such as `90d`", |d, v| {
         v.duration(SECOND, 366 * DAY).map(|length| d.settings.api_key_life = length)
     }),

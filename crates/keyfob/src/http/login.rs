@@ -93,6 +93,7 @@ async fn sign_in(
         coarse_address,
         refresh: refresh.digest(),
         scope: wanted,
+        sessions_max: app.settings.sessions_per_user,
         auth_version: user.user.auth_version,
         rehash: proven.rehashed().await,
         audit: Audit {
@@ -105,9 +106,15 @@ async fn sign_in(
     };
     let saved = app.store().record_login(&login).await?;
     app.settled.notify_waiters();
-    if saved == Saved::Stale {
-        app.metrics.sign_in(SignIn::Failed);
-        return Err(HttpError::SignInFailed(app.style.clone()));
+    match saved {
+        Saved::Saved => {}
+        // It ended another session: told when every guard refuses that one.
+        Saved::At(revision) if app.applied.reached(revision).await => {}
+        Saved::At(_) => return Err(HttpError::CannotTell),
+        Saved::Stale => {
+            app.metrics.sign_in(SignIn::Failed);
+            return Err(HttpError::SignInFailed(app.style.clone()));
+        }
     }
     app.metrics.sign_in(SignIn::Succeeded);
     // Reply.

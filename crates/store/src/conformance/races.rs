@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::api_keys::new_key;
 use super::sample::*;
-use crate::{Changed, KeyMade, Made, NewKey, Reservation, Saved};
+use crate::{Changed, KeyMade, Login, Made, NewKey, Reservation, Saved};
 
 /// Run `count` tasks that start together; what each returned.
 pub(crate) async fn together<T, F, Task>(count: usize, task: F) -> Vec<T>
@@ -88,6 +88,29 @@ pub(crate) async fn fifty_right_logins_at_once_all_succeed(store: Shared) {
     });
     assert!(sessions.await.into_iter().all(|saved| saved == Saved::Saved));
     assert_eq!(store.sessions_of(user.id, START).await.unwrap().len(), 50);
+}
+
+pub(crate) async fn parallel_sign_ins_never_pass_the_limit_of_sessions(store: Shared) {
+    const MOST: u32 = 5;
+    let user = made(&store, "alice").await;
+    let live = together(50, |_| {
+        let (store, user) = (Arc::clone(&store), user.clone());
+        async move {
+            let attempt = attempt("alice", START);
+            while !matches!(store.reserve_attempt(&attempt).await.unwrap(), Reservation::Reserved(_)) {
+                tokio::task::yield_now().await;
+            }
+            let login = Login { sessions_max: MOST, ..login(&attempt, &user) };
+            let saved = store.record_login(&login).await.unwrap();
+            assert!(matches!(saved, Saved::Saved | Saved::At(_)), "{saved:?}");
+            (saved, store.sessions_of(user.id, START).await.unwrap().len())
+        }
+    });
+    let live = live.await;
+    assert!(live.iter().all(|(_, live)| *live <= usize::try_from(MOST).unwrap()), "{live:?}");
+    assert_eq!(live.iter().filter(|(saved, _)| *saved == Saved::Saved).count(), 5);
+    assert_eq!(store.sessions_of(user.id, START).await.unwrap().len(), 5);
+    assert_eq!(store.revision().await.unwrap(), Revision(45), "each of the others ended one");
 }
 
 pub(crate) async fn a_thousand_guesses_at_once_get_ten_tries(store: Shared) {

@@ -20,7 +20,7 @@ async fn family(store: &Shared, user: &User) -> Login {
     login
 }
 
-fn used(token: Digest, at: Timestamp, user: &User) -> Refresh {
+pub(crate) fn used(token: Digest, at: Timestamp, user: &User) -> Refresh {
     let mut sealed = [0; SEALED_BYTES];
     sealed[..16].copy_from_slice(&unique());
     let (successor, sealed, replayed) = (Digest(wide()), Sealed(sealed), audit("refresh.replayed", at));

@@ -134,6 +134,7 @@ pub(crate) fn login(attempt: &Attempt, user: &User) -> Login {
         coarse_address: "192.0.2.0/24".to_owned(),
         refresh: Digest(wide()),
         scope: None,
+        sessions_max: 1000,
         auth_version: user.auth_version,
         rehash: None,
         audit: audit("login", attempt.at),

@@ -4,8 +4,10 @@ use keyfob_core::change::{Fact, Revision};
 use keyfob_core::id::SessionId;
 use keyfob_core::password::PasswordHash;
 use keyfob_core::session::SessionListing;
+use keyfob_core::time::Timestamp;
 use keyfob_core::user::Status;
 
+use super::refresh_tokens::used;
 use super::sample::*;
 use crate::{Changed, Login, Reservation, Saved};
 
@@ -121,4 +123,51 @@ pub(crate) async fn live_sessions_are_listed_newest_first_until_the_instant_they
         [second, first]
     );
     assert_eq!(ids(store.sessions_of(user.id, expiry).await.unwrap()), [second]);
+}
+
+pub(crate) async fn the_session_that_is_one_too_many_ends_the_least_recently_used(store: Shared) {
+    let (alice, bob) = (made(&store, "alice").await, made(&store, "bob").await);
+    let bystander = signed_in(&store, &bob, START).await;
+    let limited = async |at: Timestamp| {
+        let attempt = reserved(&store, "alice", at).await;
+        let mut login = Login { sessions_max: 3, ..login(&attempt, &alice) };
+        if at == START + seconds(1) {
+            login.session.expires_at = START + seconds(100_000);
+        }
+        (store.record_login(&login).await.unwrap(), login)
+    };
+    let mut logins = Vec::new();
+    for second in 0..3 {
+        let (saved, login) = limited(START + seconds(second)).await;
+        assert_eq!(saved, Saved::Saved, "there is room, and nothing to acknowledge");
+        logins.push(login);
+    }
+    // The oldest is refreshed, so that the second is the least recently used, although it would live the longest.
+    let renewed = used(logins[0].refresh, START + seconds(10), &alice);
+    assert!(matches!(store.refresh(&renewed).await.unwrap(), crate::Refreshed::Rotated(_)));
+    let (saved, fourth) = limited(START + seconds(20)).await;
+    assert_eq!(saved, Saved::At(Revision(1)), "it ended another, and that is acknowledged");
+    let live = |login: &Login| is_live(&store, login.session.id);
+    assert!(live(&logins[0]).await && !live(&logins[1]).await && live(&logins[2]).await && live(&fourth).await);
+    assert!(is_live(&store, bystander).await, "of another user");
+    let row = store.audit(1).await.unwrap().remove(0);
+    let ended = logins[1].session.id.to_string();
+    assert_eq!((row.event.as_str(), row.actor, row.subject), ("session.displaced", alice.id.to_string(), ended));
+    let change = store.changes_since(Revision(0)).await.unwrap();
+    assert_eq!(change[0].fact, Fact::Session(logins[1].session.id));
+    // What has expired takes no room.
+    let (saved, _) = limited(START + seconds(5000)).await;
+    assert_eq!(saved, Saved::Saved);
+}
+
+pub(crate) async fn a_lowered_limit_of_sessions_holds_from_the_next_sign_in_on(store: Shared) {
+    let user = made(&store, "alice").await;
+    for second in 0..20 {
+        signed_in(&store, &user, START + seconds(second)).await;
+    }
+    let attempt = reserved(&store, "alice", START + seconds(60)).await;
+    let one = Login { sessions_max: 1, ..login(&attempt, &user) };
+    assert_eq!(store.record_login(&one).await.unwrap(), Saved::At(Revision(20)));
+    let left = store.sessions_of(user.id, START + seconds(60)).await.unwrap();
+    assert_eq!(left.iter().map(|listing| listing.session.id).collect::<Vec<_>>(), [one.session.id]);
 }

@@ -84,7 +84,7 @@ pub(super) fn record_failed(transaction: &Transaction<'_>, failure: &FailedAttem
 }
 
 /// Settle a reservation as right and start the session, if what was judged still holds.
-pub(super) fn record_login(transaction: &Transaction<'_>, login: &Login) -> Outcome<Saved> {
+pub(super) fn record_login(transaction: &mut Transaction<'_>, login: &Login) -> Outcome<Saved> {
     let db = transaction.db();
     let user = users::find(db, login.session.user)?;
     let proof = ProvenAttempt { attempt: login.attempt, account: login.account, address: login.address };
@@ -97,9 +97,11 @@ pub(super) fn record_login(transaction: &Transaction<'_>, login: &Login) -> Outc
     if let Some(password) = &login.rehash {
         users::rehash(db, login.session.user, password)?;
     }
-    sessions::start(db, login)?;
     audit::append(db, &login.audit)?;
-    Ok(Saved::Saved)
+    // Before the new one is there: it is not to be its own victim.
+    let displaced = sessions::displace(transaction, login)?;
+    sessions::start(transaction.db(), login)?;
+    Ok(if displaced { Saved::At(transaction.revision()) } else { Saved::Saved })
 }
 
 /// Settle a reservation as right. It ends the failures in a row, and forgives those of its own address (SP 800-63B-4

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_incarnation.sql"),
     include_str!("migrations/0007_refresh_tokens.sql"),
     include_str!("migrations/0009_bounded_failures.sql"),
+    include_str!("migrations/0010_session_use.sql"),
 ];
 
 const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";

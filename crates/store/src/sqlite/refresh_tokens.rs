@@ -68,6 +68,6 @@ fn rotate(db: &Connection, session: Session, refresh: &Refresh) -> Outcome<Sessi
     add(db, &refresh.successor, session.id)?;
     // It only grows, so nothing has to be forgotten: a guard that remembers the earlier end asks when that has come.
     let expires_at = refresh.lives.end(session.created_at, refresh.at).max(session.expires_at);
-    sessions::extend(db, session.id, expires_at)?;
+    sessions::extend(db, session.id, expires_at, refresh.at)?;
     Ok(Session { expires_at, ..session })
 }

@@ -11,13 +11,19 @@ use super::writer::Transaction;
 use super::{audit, refresh_tokens, row, users};
 use crate::{Audit, Changed, Login, sabotage};
 
+/// Sessions that one sign-in ends: one, unless the setting has been lowered; then the sign-ins after it end the rest.
+const DISPLACED_MAX: u32 = 1000;
+
 const FIND: &str = "SELECT id, user, created_at, expires_at, ended_at FROM sessions WHERE id = ?1";
 const LIVE: &str = "SELECT id, user, created_at, expires_at, ended_at, client_name, address FROM sessions \
     WHERE user = ?1 AND ended_at IS NULL AND ?2 < expires_at ORDER BY created_at DESC, id DESC LIMIT 1000";
-const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address, scope) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const EXTEND: &str = "UPDATE sessions SET expires_at = ?2 WHERE id = ?1";
-const REVIVE: &str = "UPDATE sessions SET expires_at = ?2, ended_at = NULL WHERE id = ?1";
+const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address, scope, used_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?3)";
+// Read from its index alone, and no more of it than a user may have sessions.
+const BEYOND: &str = "SELECT id FROM sessions WHERE user = ?1 AND ended_at IS NULL AND ?2 < expires_at \
+    ORDER BY used_at DESC, expires_at DESC, id DESC LIMIT ?4 OFFSET ?3";
+const EXTEND: &str = "UPDATE sessions SET expires_at = ?2, used_at = ?3 WHERE id = ?1";
+const REVIVE: &str = "UPDATE sessions SET expires_at = ?2, used_at = ?3, ended_at = NULL WHERE id = ?1";
 const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1";
 // An expired one ends too: a guard's leeway may still accept it.
 const END_ALL: &str = "UPDATE sessions SET ended_at = ?2 \
@@ -54,10 +60,34 @@ pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
     refresh_tokens::add(db, &login.refresh, id)
 }
 
-/// Let a session live until `expires_at`.
-pub(super) fn extend(db: &Connection, id: SessionId, expires_at: Timestamp) -> Outcome<()> {
+/// Make room for the session of a login: of the user's live ones, end the least recently used until there are fewer than
+/// it may have. Each has its audit row. Whether any ended.
+pub(super) fn displace(transaction: &mut Transaction<'_>, login: &Login) -> Outcome<bool> {
+    let Session { user, created_at: now, .. } = login.session;
+    let ended = {
+        let mut statement = transaction.db().prepare_cached(BEYOND)?;
+        let kept = login.sessions_max.saturating_sub(1);
+        let rows = statement.query_map((user.to_bytes(), now.micros(), kept, DISPLACED_MAX), |row| row.get(0))?;
+        rows.collect::<Result<Vec<[u8; 16]>, _>>()?
+    };
+    for id in &ended {
+        let id = SessionId::from_bytes(*id);
+        let by = Audit {
+            at: now,
+            event: "session.displaced",
+            actor: user.to_string(),
+            subject: id.to_string(),
+            detail: format!("a user has at most {} sessions", login.sessions_max),
+        };
+        end(transaction, id, Some(user), &by)?;
+    }
+    Ok(!ended.is_empty())
+}
+
+/// A session was used at `at`, and lives until `expires_at`.
+pub(super) fn extend(db: &Connection, id: SessionId, expires_at: Timestamp, at: Timestamp) -> Outcome<()> {
     let sql = if sabotage::chosen(sabotage::REVOKED_REFRESHES) { REVIVE } else { EXTEND };
-    db.prepare_cached(sql)?.execute((id.to_bytes(), expires_at.micros()))?;
+    db.prepare_cached(sql)?.execute((id.to_bytes(), expires_at.micros(), at.micros()))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::house::{House, PASSWORD, login, token_of};
+use crate::support::house::{House, PASSWORD, POLICY, login, token_of};
 use crate::support::http::Request;
 use crate::support::recorder::Recorder;
 
@@ -103,4 +103,20 @@ fn a_token_outlives_a_restart_and_not_its_session() {
     let call = |token: &str| house.ask(&Request::new("GET", "/things").bearer(token)).status;
     assert_eq!([call(&kept), call(&ended)], [200, 401]);
     assert_eq!(token_of(&login(house.public(), "ada", PASSWORD)).split('.').count(), 3);
+}
+
+#[test]
+fn the_sign_in_that_is_one_too_many_ends_the_least_recently_used_session_before_it_is_answered() {
+    let api = Recorder::start();
+    let house = House::with(&api.origin(), POLICY, &[("KEYFOB_SESSIONS_PER_USER", "2")]);
+    house.user("ada", &["caller"]);
+    let call = |token: &str| house.ask(&Request::new("GET", "/things").bearer(token)).status;
+    let mut before = house.token("ada");
+    let mut last = house.token("ada");
+    for round in 0..20 {
+        assert_eq!([call(&before), call(&last)], [200, 200], "round {round}");
+        let newest = house.token("ada");
+        assert_eq!([call(&before), call(&last), call(&newest)], [401, 200, 200], "round {round}");
+        (before, last) = (last, newest);
+    }
 }
