@@ -45,6 +45,7 @@ macro_rules! conformance_suite {
             api_keys::a_key_judged_on_older_facts_is_stale,
             api_keys::a_user_has_so_many_live_keys_and_no_more,
             api_keys::revoking_a_key_twice_changes_it_once,
+            api_keys::a_key_of_an_earlier_life_is_resumed_once_and_a_revoked_one_never,
             api_keys::a_key_of_somebody_else_is_not_found,
             api_keys::disabling_and_deleting_kill_every_key,
             api_keys::a_new_password_and_new_roles_leave_keys_alone,

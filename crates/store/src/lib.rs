@@ -146,6 +146,13 @@ pub trait Store: Send + Sync {
     /// Revoke one key, if it is not revoked and, where `owner` is given, is that user's. Raises the revision.
     async fn revoke_key(&self, id: KeyId, owner: Option<UserId>, by: &Audit) -> Result<Changed>;
 
+    /// The keys that a restore suspended and that would be live at `now` without it, a page at a time, in order of id.
+    async fn suspended_keys(&self, now: Timestamp, after: Option<KeyId>) -> Result<Vec<KeyId>>;
+
+    /// Take a key into this life of the store, if it is not revoked: what a restore suspended is accepted again. Raises the
+    /// revision.
+    async fn resume_key(&self, id: KeyId, by: &Audit) -> Result<Changed>;
+
     /// Keep when keys were last used, in one transaction; keys that are gone are passed over, and a time is never put
     /// back. Raises nothing and writes no audit row.
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;

@@ -349,6 +349,8 @@ pub struct Restored {
     pub sessions_ended: u64,
     /// API keys that are suspended until they are resumed.
     pub keys_suspended: u64,
+    /// Clients that are suspended, those that were before included.
+    pub clients_suspended: u64,
     /// The rows of each table, in order of name.
     pub tables: Vec<(String, u64)>,
     /// Where the database that it replaced is now; `None` if there was none.

@@ -252,6 +252,15 @@ impl Store for Sqlite {
         self.writer.write(move |transaction| api_keys::revoke(transaction, id, owner, &by)).await
     }
 
+    async fn suspended_keys(&self, now: Timestamp, after: Option<KeyId>) -> Result<Vec<KeyId>> {
+        self.read(|db| api_keys::suspended(db, now, after))
+    }
+
+    async fn resume_key(&self, id: KeyId, by: &Audit) -> Result<Changed> {
+        let by = by.clone();
+        self.writer.write(move |transaction| api_keys::resume(transaction, id, &by)).await
+    }
+
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()> {
         if uses.is_empty() {
             return Ok(());

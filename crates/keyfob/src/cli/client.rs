@@ -35,10 +35,15 @@ pub(super) enum Client {
         /// A client name or id
         client: String,
     },
-    /// Take a suspended client's secret again
+    /// Take the secrets of suspended clients again, such as after a restore
+    #[command(group = clap::ArgGroup::new("which").required(true))]
     Resume {
-        /// A client name or id
-        client: String,
+        /// Client names or ids
+        #[arg(group = "which", value_name = "CLIENT")]
+        clients: Vec<String>,
+        /// All that are suspended
+        #[arg(long, group = "which")]
+        all: bool,
     },
     /// Delete a client; a new one of the same name is another client
     Delete {
@@ -70,10 +75,17 @@ impl Client {
                 Intention::ClientStatus { client, status: ClientStatus::Suspended },
                 "is suspended; its secret and all its tokens are refused",
             ),
-            Self::Resume { client } => (
-                Intention::ClientStatus { client, status: ClientStatus::Active },
-                "is active; its secret is taken again",
-            ),
+            // One is shown as it is now; `--all` names none.
+            Self::Resume { mut clients, .. } => match (clients.pop(), clients.is_empty()) {
+                (Some(client), true) => (
+                    Intention::ClientStatus { client, status: ClientStatus::Active },
+                    "is active; its secret is taken again",
+                ),
+                (last, _) => {
+                    clients.extend(last);
+                    (Intention::ClientResume { clients }, "")
+                }
+            },
             Self::Delete { client } => (Intention::ClientDelete { client }, ""),
         };
         show(common, carry_out(&common.settings(Vec::new())?, intention).await?, done)
@@ -98,6 +110,7 @@ fn show(common: &Common, outcome: Outcome, done: &str) -> Result<(), Failure> {
             say::note(&format!("{} is deleted; its secret and all its tokens are refused", client.name));
             (client, None)
         }
+        Outcome::Resumed(names) => return say::resumed(common.json, "clients", &names),
         _ => return Err(Failure::unexpected()),
     };
     if secret.is_some() {

@@ -21,6 +21,16 @@ pub(super) enum Key {
         /// The id that `list` shows; never the key itself
         id: String,
     },
+    /// Accept API keys again that a restore suspended
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Resume {
+        /// The ids that `list` shows
+        #[arg(group = "which", value_name = "ID")]
+        ids: Vec<String>,
+        /// All that are suspended
+        #[arg(long, group = "which")]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +60,8 @@ impl Key {
                 (Intention::KeyCreate { user, name, scope, life }, String::new())
             }
             Self::List { user } => (Intention::KeyList { user }, String::new()),
+            // Which is empty with `--all`: they exclude each other.
+            Self::Resume { ids, .. } => (Intention::KeyResume { ids }, String::new()),
             Self::Revoke { id } => {
                 let said = format!("API key {id} is revoked");
                 (Intention::KeyRevoke { id }, said)
@@ -58,6 +70,7 @@ impl Key {
         match carry_out(&common.settings(Vec::new())?, intention).await? {
             Outcome::ApiKey { key, secret } => show(common, &key, &secret),
             Outcome::ApiKeys(keys) => list(common, &keys),
+            Outcome::Resumed(ids) => say::resumed(common.json, "API keys", &ids),
             Outcome::Ended(changed) => {
                 say::note(&format!("{revoked}{}", if changed { "" } else { " (it was so already)" }));
                 if common.json { say::json(&serde_json::json!({ "revoked": changed })) } else { Ok(()) }

@@ -36,13 +36,24 @@ impl Restore {
 }
 
 fn told(restored: &RestoredView) -> String {
-    let RestoredView { from, sessions_ended, keys_suspended, .. } = restored;
+    let RestoredView { from, sessions_ended, keys_suspended, clients_suspended, .. } = restored;
     let mut text = format!(
         "restored as it was at revision {from}: whoever was disabled, deleted or given fewer roles since then is back as before\n\
          a new life begins: every token from before is refused, {sessions_ended} sessions have ended, everybody signs in again"
     );
     if *keys_suspended > 0 {
-        let _ = write!(text, "\n{keys_suspended} API keys are suspended until they are resumed");
+        let _ = write!(
+            text,
+            "\n{keys_suspended} API keys are suspended: look at them with `keyfob key list USER`, because one that was revoked \
+             since is not so any more, then accept them again with `keyfob key resume --all` or `keyfob key resume ID`"
+        );
+    }
+    if *clients_suspended > 0 {
+        let _ = write!(
+            text,
+            "\n{clients_suspended} clients are suspended: look at them with `keyfob client list`, then accept them again with \
+             `keyfob client resume --all` or `keyfob client resume NAME`"
+        );
     }
     if let Some(kept) = &restored.kept {
         let _ = write!(

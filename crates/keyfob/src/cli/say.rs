@@ -70,6 +70,15 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", plain(text));
 }
 
+/// Say what is accepted again after a restore, and print it.
+pub(super) fn resumed(as_json: bool, what: &str, names: &[String]) -> Result<(), Failure> {
+    note(&format!("{} {what} are accepted again", names.len()));
+    if as_json {
+        return json(&serde_json::json!({ "resumed": names }));
+    }
+    data(&names.iter().fold(String::new(), |text, name| text + name + "\n"))
+}
+
 /// Warn.
 pub(super) fn warning(text: &str) {
     note(&format!("warning: {text}"));

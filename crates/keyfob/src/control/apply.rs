@@ -50,6 +50,8 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         }
         Intention::KeyList { user } => api_keys::list(desk, &user).await,
         Intention::KeyRevoke { id } => api_keys::revoke(desk, actor, &id).await,
+        Intention::KeyResume { ids } => api_keys::resume(desk, actor, &ids).await,
+        Intention::ClientResume { clients } => clients::resume(desk, actor, &clients).await,
         Intention::Policy => installation::policy(desk).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
         Intention::Backup { file } => installation::backup(desk, actor, &file).await,

@@ -129,6 +129,16 @@ pub enum Intention {
         /// Its id.
         id: String,
     },
+    /// Accept API keys again that a restore suspended.
+    KeyResume {
+        /// Their ids; none: all.
+        ids: Vec<String>,
+    },
+    /// Accept clients again.
+    ClientResume {
+        /// Which, by name or id; none: all.
+        clients: Vec<String>,
+    },
     /// List the signing keys.
     SigningKeyList,
     /// Let the next signing key take over.

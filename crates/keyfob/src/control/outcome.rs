@@ -43,6 +43,8 @@ pub enum Outcome {
     ApiKeys(Vec<ApiKeyView>),
     /// Sessions ended, or a key; false if there was nothing to end.
     Ended(bool),
+    /// API keys, by id, or clients, by name, that were suspended and are accepted again.
+    Resumed(Vec<String>),
     /// A client as it is now, whether anything changed, and its secret if it is a new one.
     Client {
         /// The client.
@@ -293,6 +295,8 @@ pub struct RestoredView {
     pub sessions_ended: u64,
     /// API keys that are suspended until they are resumed.
     pub keys_suspended: u64,
+    /// Clients that are suspended until they are resumed, those that were before included.
+    pub clients_suspended: u64,
     /// Where the store that it replaced is now, if there was one.
     pub kept: Option<PathBuf>,
     /// The rows of each table.

@@ -56,6 +56,7 @@ fn view(restored: Restored) -> RestoredView {
         revision: restored.revision.0,
         sessions_ended: restored.sessions_ended,
         keys_suspended: restored.keys_suspended,
+        clients_suspended: restored.clients_suspended,
         kept: restored.kept,
         tables: restored.tables.into_iter().map(|(name, rows)| TableView { name, rows }).collect(),
     }

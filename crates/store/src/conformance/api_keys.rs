@@ -100,6 +100,42 @@ pub(crate) async fn revoking_a_key_twice_changes_it_once(store: Shared) {
     assert_eq!(store.audit(1).await.unwrap()[0].event, "api-key.revoked");
 }
 
+pub(crate) async fn a_key_of_an_earlier_life_is_resumed_once_and_a_revoked_one_never(store: Shared) {
+    let user = made(&store, "alice").await;
+    let mine = key_of(&store, &user).await;
+    let mut earlier = Vec::new();
+    for _ in 0..3 {
+        let mut new = new_key(&user);
+        new.key.incarnation = Incarnation([9; 16]);
+        assert_eq!(store.create_key(&new, &audit("api-key.created", START)).await.unwrap(), KeyMade::Made);
+        earlier.push(new.key.id);
+    }
+    earlier.sort_unstable();
+    let [first, second, revoked] = earlier[..] else { panic!("three keys") };
+    let by = audit("api-key.resumed", START + seconds(5));
+    store.revoke_key(revoked, None, &by).await.unwrap();
+    let suspended = |after| {
+        let store = std::sync::Arc::clone(&store);
+        async move { store.suspended_keys(START, after).await.unwrap() }
+    };
+    assert_eq!(suspended(None).await, [first, second]);
+    assert_eq!(suspended(Some(first)).await, [second]);
+    assert!(store.suspended_keys(START + seconds(3600), None).await.unwrap().is_empty(), "expired");
+    assert_eq!(store.resume_key(first, &by).await.unwrap(), Changed::At(Revision(2)));
+    assert_eq!(store.api_key(first).await.unwrap().unwrap().incarnation, Incarnation(INCARNATION));
+    assert_eq!(store.api_key(second).await.unwrap().unwrap().incarnation, Incarnation([9; 16]));
+    let rows = store.audit(1000).await.unwrap();
+    assert_eq!(rows[0].event, "api-key.resumed");
+    assert_eq!(store.resume_key(first, &by).await.unwrap(), Changed::Already(Revision(2)));
+    assert_eq!(store.resume_key(mine.key.id, &by).await.unwrap(), Changed::Already(Revision(2)));
+    assert_eq!(store.resume_key(revoked, &by).await.unwrap(), Changed::NotFound, "revoked for good");
+    assert_eq!(store.resume_key(KeyId::from_bytes(unique()), &by).await.unwrap(), Changed::NotFound);
+    assert_eq!(store.audit(1000).await.unwrap().len(), rows.len(), "what did not happen is not in the audit");
+    let facts = store.changes_since(Revision(1)).await.unwrap();
+    assert_eq!(facts.iter().map(|change| change.fact).collect::<Vec<_>>(), [Fact::Key(first)]);
+    assert_eq!(suspended(None).await, [second]);
+}
+
 pub(crate) async fn a_key_of_somebody_else_is_not_found(store: Shared) {
     let alice = made(&store, "alice").await;
     let mallory = made(&store, "mallory").await;

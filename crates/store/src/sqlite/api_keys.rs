@@ -1,4 +1,4 @@
-//! API keys: made by a user, revoked or dead with the user, never revived. Found by id or by digest; the row never holds
+//! API keys: made by a user, revoked or dead with the user, never revived; suspended by a restore until resumed. Found by id or by digest; the row never holds
 //! the secret. `used_at` is no cacheable fact: writing it raises nothing.
 
 use keyfob_core::api_key::{ApiKey, KEYS_PER_USER_MAX, KeyListing, KeyName};
@@ -29,6 +29,10 @@ const REVOKE: &str = "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1";
 // Expired ones too: a node's clock may be a little behind.
 const REVOKE_ALL: &str = "UPDATE api_keys SET revoked_at = ?2 WHERE user = ?1 AND revoked_at IS NULL RETURNING id";
 const DELETE_ALL: &str = "DELETE FROM api_keys WHERE user = ?1";
+const SUSPENDED: &str = "SELECT id FROM api_keys WHERE incarnation != (SELECT incarnation FROM meta) \
+    AND revoked_at IS NULL AND ?1 < expires_at AND ?2 < id ORDER BY id LIMIT 1000";
+const RESUME: &str = "UPDATE api_keys SET incarnation = (SELECT incarnation FROM meta) \
+    WHERE id = ?1 AND incarnation != (SELECT incarnation FROM meta)";
 const USED: &str = "UPDATE api_keys SET used_at = ?2 WHERE id = ?1 AND coalesce(used_at, 0) < ?2";
 
 /// One key.
@@ -101,6 +105,27 @@ pub(super) fn revoke(
         return Ok(Changed::Already(transaction.revision()));
     }
     transaction.db().prepare_cached(REVOKE)?.execute((id.to_bytes(), by.at.micros()))?;
+    audit::append(transaction.db(), by)?;
+    transaction.publish(Fact::Key(id), by.at)?;
+    Ok(Changed::At(transaction.revision()))
+}
+
+/// A page of the keys that only their incarnation keeps from being live.
+pub(super) fn suspended(db: &Connection, now: Timestamp, after: Option<KeyId>) -> Outcome<Vec<KeyId>> {
+    let mut statement = db.prepare_cached(SUSPENDED)?;
+    let after = after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
+    let ids = statement.query_map((now.micros(), after), |row| row.get(0))?;
+    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().map(KeyId::from_bytes).collect())
+}
+
+/// Take a key into this life of the store.
+pub(super) fn resume(transaction: &mut Transaction<'_>, id: KeyId, by: &Audit) -> Outcome<Changed> {
+    let Some(_) = find(transaction.db(), id)?.filter(|key| key.revoked_at.is_none()) else {
+        return Ok(Changed::NotFound);
+    };
+    if transaction.db().prepare_cached(RESUME)?.execute([id.to_bytes()])? == 0 {
+        return Ok(Changed::Already(transaction.revision()));
+    }
     audit::append(transaction.db(), by)?;
     transaction.publish(Fact::Key(id), by.at)?;
     Ok(Changed::At(transaction.revision()))

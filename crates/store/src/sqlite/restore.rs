@@ -146,11 +146,13 @@ fn told_of(db: &Connection, life: &NewLife<'_>, from: Revision, reached: Reached
         revision: reached.revision,
         sessions_ended: ended,
         keys_suspended: row::unsigned(suspended)?,
+        clients_suspended: row::unsigned(db.query_row(CLIENTS_SUSPENDED, [], |row| row.get(0))?)?,
         tables: backup::count(db)?,
         kept: None,
     })
 }
 
+const CLIENTS_SUSPENDED: &str = "SELECT count(*) FROM clients WHERE status = 'suspended'";
 const SUSPENDED: &str =
     "SELECT count(*) FROM api_keys WHERE incarnation IS NOT ?1 AND revoked_at IS NULL AND ?2 < expires_at";
 

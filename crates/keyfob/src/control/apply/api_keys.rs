@@ -49,16 +49,44 @@ pub(super) async fn list(desk: &Desk, named: &str) -> Result<Outcome, Problem> {
 }
 
 pub(super) async fn revoke(desk: &Desk, actor: &str, text: &str) -> Result<Outcome, Problem> {
-    let none = || {
-        // Somebody may have given the key itself, which must not be repeated.
-        let shown = if text.starts_with("fob_") { "fob_…".to_owned() } else { text.escape_debug().to_string() };
-        Problem::refused(format!("there is no API key with the id `{shown}`"))
-            .hint("list them with `keyfob key list USER`")
-    };
-    let id: KeyId = text.parse().map_err(|_| none())?;
+    let id: KeyId = text.parse().map_err(|_| no_such_key(text))?;
     let by = audit(actor, "api-key.revoked", id, "");
     let changed = desk.store.revoke_key(id, None, &by).await.map_err(unavailable)?;
-    settle(desk, changed).await?.map(Outcome::Ended).ok_or_else(none)
+    settle(desk, changed).await?.map(Outcome::Ended).ok_or_else(|| no_such_key(text))
+}
+
+/// Accept keys again that a restore suspended; all of them if none is named. The names are read before anything is done.
+pub(super) async fn resume(desk: &Desk, actor: &str, named: &[String]) -> Result<Outcome, Problem> {
+    let read = |text: &String| text.parse::<KeyId>().map_err(|_| no_such_key(text));
+    let mut ids: Vec<KeyId> = named.iter().map(read).collect::<Result<_, _>>()?;
+    if named.is_empty() {
+        loop {
+            let page = desk.store.suspended_keys(clock::now(), ids.last().copied()).await.map_err(unavailable)?;
+            if page.is_empty() {
+                break;
+            }
+            ids.extend(page);
+        }
+    }
+    let mut resumed = Vec::new();
+    for id in ids {
+        let by = audit(actor, "api-key.resumed", id, "");
+        let changed = desk.store.resume_key(id, &by).await.map_err(unavailable)?;
+        match settle(desk, changed).await? {
+            Some(true) => resumed.push(id.to_string()),
+            Some(false) => {}
+            // Of all that were found, one may have been revoked or swept since.
+            None if named.is_empty() => {}
+            None => return Err(no_such_key(&id.to_string())),
+        }
+    }
+    Ok(Outcome::Resumed(resumed))
+}
+
+fn no_such_key(text: &str) -> Problem {
+    // Somebody may have given the key itself, which must not be repeated.
+    let shown = if text.contains("fob_") { "fob_…".to_owned() } else { text.escape_debug().to_string() };
+    Problem::refused(format!("there is no API key with the id `{shown}`")).hint("list them with `keyfob key list USER`")
 }
 
 fn explain(refused: &Refused, username: &str) -> Problem {

@@ -69,6 +69,32 @@ pub(super) async fn status(desk: &Desk, actor: &str, named: &str, status: Client
     Ok(Outcome::Client { client: ClientView::from(&client), changed, secret: None })
 }
 
+/// Accept clients again; all of them if none is named. The names are looked up before anything is done.
+pub(super) async fn resume(desk: &Desk, actor: &str, named: &[String]) -> Result<Outcome, Problem> {
+    let mut clients = Vec::new();
+    for name in named {
+        clients.push(find(desk, name).await?);
+    }
+    if named.is_empty() {
+        loop {
+            let after = clients.last().map(|client| &client.name);
+            let page = desk.store.clients(after).await.map_err(unavailable)?;
+            if page.is_empty() {
+                break;
+            }
+            clients.extend(page);
+        }
+    }
+    let mut resumed = Vec::new();
+    for client in clients {
+        let outcome = status(desk, actor, &client.id.to_string(), ClientStatus::Active).await?;
+        if matches!(outcome, Outcome::Client { changed: true, .. }) {
+            resumed.push(client.name.to_string());
+        }
+    }
+    Ok(Outcome::Resumed(resumed))
+}
+
 pub(super) async fn delete(desk: &Desk, actor: &str, named: &str) -> Result<Outcome, Problem> {
     let client = find(desk, named).await?;
     let by = audit(actor, "client.deleted", client.id, detail(&client));
