@@ -3,12 +3,15 @@
 //! without the variable and the breaks. Never for use.
 
 use keyfob_core::refresh::Transition;
+use keyfob_core::session::Session;
 
 #[cfg(all(test, feature = "sabotage"))]
 mod tests;
 
 /// Each use of a refresh token makes a successor of its own (against G7).
 pub(crate) const TWO_WINNERS: &str = "two-winners";
+/// A second use is taken for a replay at once, so whoever loses a race is signed out (against G7).
+pub(crate) const NO_RETRY: &str = "no-retry";
 /// A replay is refused, but the family lives on (against G7).
 pub(crate) const REPLAY_FORGIVEN: &str = "replay-forgiven";
 /// A refresh that commits after the end of its session revives it (against G8).
@@ -34,12 +37,17 @@ pub(crate) fn confess() {
     }
 }
 
+/// What a sabotaged build takes a session for.
+pub(crate) fn session(session: Session) -> Session {
+    if chosen(REVOKED_REFRESHES) { Session { ended_at: None, ..session } } else { session }
+}
+
 /// What a sabotaged build makes of the right judgement.
 pub(crate) fn transition(right: Transition) -> Transition {
     match right {
         Transition::Retry(_) if chosen(TWO_WINNERS) => Transition::Rotate,
+        Transition::Retry(_) if chosen(NO_RETRY) => Transition::Replay,
         Transition::Replay if chosen(REPLAY_FORGIVEN) => Transition::Expired,
-        Transition::Ended if chosen(REVOKED_REFRESHES) => Transition::Rotate,
         Transition::Expired if chosen(EXPIRED_REFRESHES) => Transition::Rotate,
         right => right,
     }

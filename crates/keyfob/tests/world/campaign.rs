@@ -6,6 +6,7 @@ mod backup;
 mod guess_storm;
 mod kill9;
 mod paths;
+mod refresh_race;
 mod revoke_race;
 mod rotate;
 

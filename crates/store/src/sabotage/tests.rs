@@ -14,6 +14,13 @@ const BREAKS: &[(&str, &[&str])] = &[
             "a_used_token_gives_its_successor_until_that_is_used_or_ten_seconds",
         ],
     ),
+    (
+        NO_RETRY,
+        &[
+            "of_many_uses_at_once_one_makes_the_successor",
+            "a_used_token_gives_its_successor_until_that_is_used_or_ten_seconds",
+        ],
+    ),
     (REPLAY_FORGIVEN, &["a_replay_ends_the_family"]),
     (REVOKED_REFRESHES, &["a_refresh_and_the_end_of_its_session_are_one_order", "a_replay_ends_the_family"]),
     (EXPIRED_REFRESHES, &["a_refresh_token_rotates_and_its_session_lives_on"]),

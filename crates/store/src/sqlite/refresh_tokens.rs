@@ -43,6 +43,7 @@ pub(super) fn add(db: &Connection, digest: &Digest, session: SessionId) -> Outco
 pub(super) fn refresh(transaction: &mut Transaction<'_>, refresh: &Refresh) -> Outcome<Refreshed> {
     let db = transaction.db();
     let Some(Family { session, stored, .. }) = find(db, &refresh.presented)? else { return Ok(Refreshed::Refused) };
+    let session = sabotage::session(session);
     match sabotage::transition(refresh::judge(&session, &stored, refresh.at)) {
         Transition::Rotate => {
             let user = users::find(db, session.user)?;

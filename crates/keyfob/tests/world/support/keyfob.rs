@@ -1,5 +1,6 @@
 //! The program itself, as anybody starts it: `keyfob serve` as a child, and its other commands run to their end.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -151,10 +152,12 @@ pub fn must(data: &Path, arguments: &[&str], input: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// keyfob over this data directory, with no setting that the environment or the working directory brings along.
+/// keyfob over this data directory, with no setting that the environment or the working directory brings along, but
+/// for what a sabotaged build is to get wrong.
 fn program(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYFOB_")) {
+    let ours = |name: &OsString| name.to_string_lossy().starts_with("KEYFOB_") && name != "KEYFOB_SABOTAGE";
+    for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
     command
