@@ -58,7 +58,7 @@ fn strange(number: usize, token: &str) -> Request {
     let form = |path: &str, body: String| {
         Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded").body(body)
     };
-    let (signed, _) = token.rsplit_once('.').unwrap();
+    let (signed, _) = token.rsplit_once('.').expect("a token has three parts");
     let request = match number % 10 {
         0 => login_request("ada", &format!("wrong guess number {number}")),
         1 => login_request(&format!("nobody{number}"), PASSWORD),
@@ -77,6 +77,7 @@ fn strange(number: usize, token: &str) -> Request {
 /// The rows of all tables, as a backup counts them.
 fn rows(house: &House, file: &str) -> u64 {
     let file = house.data().join(file).display().to_string();
-    let made: Value = serde_json::from_str(&house.run(&["backup", &file, "--json"])).unwrap();
-    made["tables"].as_array().unwrap().iter().map(|table| table["rows"].as_u64().unwrap()).sum()
+    let made: Value = serde_json::from_str(&house.run(&["backup", &file, "--json"])).expect("JSON");
+    let tables = made["tables"].as_array().expect("a list of tables");
+    tables.iter().map(|table| table["rows"].as_u64().expect("a number")).sum()
 }
