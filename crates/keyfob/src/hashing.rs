@@ -1,8 +1,12 @@
 //! The hashing pool: a fixed number of threads, each with its own reused Argon2id memory, behind a bounded queue. Hashing
 //! never runs on a thread that answers requests, and gives way to them at once: the threads are in the idle scheduling
 //! class (sched(7)). Where other work leaves that class no time at all, a relief thread hashes what has waited.
+//!
+//! A switch between a request and a hash costs more than the request: each finds its caches full of the other's memory.
+//! So while a hash is under way the request threads take what arrives in small batches ([`nap`]).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const NICE: i32 = 10;
 /// How long the idle threads may finish nothing before the relief thread takes over what waits.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request thread naps before it waits for the network while a hash is under way. Measured: 10 us lowers the
+/// p99 of checks in a flood; from 20 us on they wait longer than they save.
+const NAP: Duration = Duration::from_micros(10);
+
+/// Hashes that this process computes now.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 /// The pool.
 pub struct HashingPool {
@@ -191,9 +201,27 @@ fn step_back() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
+/// Let naps of the calling thread end on time; the kernel would lengthen each by 50 us to save wake-ups.
+pub fn nap_lightly() {
+    if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
+        tracing::debug!(?error, "naps of a request thread last longer than they should");
+    }
+}
+
+/// What a request thread does before it waits for the network: nap for 10 us while a password is being hashed, so that
+/// several requests share one change of threads. Returns at once when none is.
+pub fn nap() {
+    if UNDER_WAY.load(Ordering::Relaxed) > 0 {
+        std::thread::sleep(NAP);
+    }
+}
+
 /// A panic in one job (a bug in the library) must not take the thread with it.
 fn run(job: Job, mut hasher: Hasher, cost: Cost, hashed: &AtomicU64) -> Hasher {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut hasher, hashed))) {
+    UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut hasher, hashed)));
+    UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    match outcome {
         Ok(()) => hasher,
         Err(_) => Hasher::new(cost),
     }

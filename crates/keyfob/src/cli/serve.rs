@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Common;
 use super::failure::Failure;
-use crate::log;
+use crate::{hashing, log};
 
 /// Flags of `serve`: the common settings. All others are keys of keyfob.toml and KEYFOB_… variables.
 #[derive(Debug, Args)]
@@ -36,7 +36,8 @@ impl Serve {
             ("policy", "--policy", self.policy),
         ])?;
         log::init(&settings);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.enable_all().on_thread_start(hashing::nap_lightly).on_thread_park(hashing::nap).build();
         let runtime = runtime.map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
         runtime.block_on(crate::serve::run(settings)).map_err(Failure::from)
     }

@@ -43,3 +43,25 @@ async fn a_panic_fails_its_own_hash_and_no_other() {
     assert_eq!(place.run(hash).await, Err(CannotHash));
     place.hash(password(), [7; 16]).await.expect("the thread goes on");
 }
+
+#[tokio::test]
+async fn requests_are_batched_while_a_hash_is_under_way_and_only_then() {
+    let pool = pool(PATIENCE);
+    let place = pool.place().expect("a place");
+    let (release, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let hash: Arc<Hash<()>> = Arc::new(move |_| {
+        let _ = lock(&held).recv();
+        panic!("a bug in the library")
+    });
+    let hashing = tokio::spawn(async move { place.run(hash).await });
+    while UNDER_WAY.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).expect("the hash waits");
+    assert_eq!(hashing.await.expect("no panic here"), Err(CannotHash));
+    // Other tests of this process hash too, but none for long.
+    while UNDER_WAY.load(Ordering::Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -3,6 +3,9 @@
 //! A batch whose intentions all survive without it goes without the fsync: the next one that needs it syncs the log
 //! from where the last sync left off, so what is durable is always a prefix of what happened.
 //!
+//! The thread runs below those that answer requests: a check never waits for a commit, neither for its disk nor for its
+//! turn of the processor.
+//!
 //! If a commit fails, every intention of it "could not tell" and the writer closes: after a failed fsync nothing that
 //! the system says about the file can be believed, so there is no retry and no acknowledgement ever after. The doorbell
 //! closes with it, which is how the program learns that it should stop. A full disk is no such failure: `SQLite` wrote
@@ -25,6 +28,9 @@ use crate::{Result, StoreError, sabotage};
 
 /// Intentions in one transaction. Keeps a batch to a few milliseconds beside its fsync.
 const BATCH_MAX: usize = 256;
+
+/// How far below other threads this one runs: where a processor is wanted by both it has a tenth of it.
+const NICE: i32 = 10;
 
 /// Intentions that wait; one more waits in its caller. Four batches keep the writer busy.
 const QUEUE_MAX: usize = 1024;
@@ -176,6 +182,8 @@ struct Desk {
 
 impl Desk {
     fn run(mut self, mut intentions: mpsc::Receiver<Box<dyn Intention>>) {
+        // Linux gives each thread its own nice value; a system that does not let us is only slower.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
         // Set on a return and on a panic alike, before the queue and the doorbell close.
         let shared = Arc::clone(&self.shared);
         let _closing = Closing(&shared);
