@@ -4,6 +4,7 @@
 //! Every change to a fact that a cache may hold raises the revision as the last statement of its transaction and
 //! appends what to forget to the feed. New facts (a session, a user) raise nothing: a cache miss finds them.
 
+mod column;
 #[cfg(test)]
 mod conformance;
 mod error;
@@ -11,8 +12,10 @@ mod error;
 mod fixture;
 pub mod high_water;
 mod record;
+mod retention;
 pub mod root_key;
 mod sabotage;
+mod signing_keys;
 pub mod sqlite;
 
 use std::path::Path;

@@ -38,6 +38,24 @@ pub struct Attempt {
     pub limits: Limits,
 }
 
+/// The instants that divide the attempts of one account or address.
+pub(crate) struct Horizon {
+    /// The window is after this one.
+    pub(crate) window: Timestamp,
+    /// A reservation of this one or before has lapsed.
+    pub(crate) lapsed: Timestamp,
+    /// The earlier of the two: nothing before it counts.
+    pub(crate) earliest: Timestamp,
+}
+
+impl Horizon {
+    /// Those of an attempt at `now`.
+    pub(crate) fn of(limits: &Limits, now: Timestamp) -> Self {
+        let (window, lapsed) = (now - limits.window, now - limits.reservation_life);
+        Self { window, lapsed, earliest: window.min(lapsed) }
+    }
+}
+
 /// The answer of a reservation.
 #[derive(Debug)]
 pub enum Reservation {

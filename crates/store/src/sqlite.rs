@@ -17,7 +17,6 @@ mod migrate;
 mod policies;
 mod refresh_tokens;
 mod restore;
-mod row;
 mod sessions;
 mod sweep;
 #[cfg(test)]
@@ -52,7 +51,7 @@ use crate::root_key::RootKey;
 use crate::{
     Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, FailedSignIns, Family, KeyMade,
     KeyTurn, Life, Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store,
-    StoreError, StoredClient, StoredKey, StoredPolicy, Turned, sabotage,
+    StoreError, StoredClient, StoredKey, StoredPolicy, Turned, column, retention, sabotage, signing_keys,
 };
 
 const COUNTS: &str =
@@ -333,7 +332,7 @@ impl Store for Sqlite {
     }
 
     async fn turn_signing_keys(&self, turn: &KeyTurn, fresh: &[SigningKey]) -> Result<Turned> {
-        let wrap = |key| keys::wrap(key, &self.root_key, self.rng);
+        let wrap = |key| signing_keys::wrap(key, &self.root_key, self.rng);
         let (turn, fresh) = (turn.clone(), fresh.iter().map(wrap).collect::<Result<Vec<_>>>()?);
         self.writer.write(move |transaction| keys::turn(transaction, &turn, &fresh)).await
     }
@@ -357,10 +356,10 @@ impl Store for Sqlite {
 
     async fn sweep(&self, before: Timestamp) -> Result<u64> {
         let mut removed = 0;
-        for _ in 0..sweep::TRANSACTIONS_MAX {
+        for _ in 0..retention::TRANSACTIONS_MAX {
             let went = self.writer.write(move |transaction| sweep::sweep(transaction.db(), before)).await?;
             removed += u64::from(went);
-            if went < sweep::ROWS_PER_TRANSACTION {
+            if went < retention::ROWS_PER_TRANSACTION {
                 break;
             }
         }
@@ -393,9 +392,9 @@ impl Store for Sqlite {
             let counts = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let (users, sessions, audit) = db.prepare_cached(COUNTS)?.query_one([], counts)?;
             Ok(Counts {
-                users: row::unsigned(users)?,
-                sessions: row::unsigned(sessions)?,
-                audit: row::unsigned(audit)?,
+                users: column::unsigned(users)?,
+                sessions: column::unsigned(sessions)?,
+                audit: column::unsigned(audit)?,
             })
         })
     }

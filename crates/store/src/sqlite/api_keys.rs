@@ -1,19 +1,18 @@
 //! API keys: made by a user, revoked or dead with the user, never revived; suspended by a restore until resumed. Found by id or by digest; the row never holds
 //! the secret. `used_at` is no cacheable fact: writing it raises nothing.
 
-use keyfob_core::api_key::{ApiKey, KEYS_PER_USER_MAX, KeyListing, KeyName};
+use keyfob_core::api_key::{ApiKey, KEYS_PER_USER_MAX, KeyListing};
 use keyfob_core::change::Fact;
 use keyfob_core::id::{Incarnation, KeyId, UserId};
 use keyfob_core::opaque::Digest;
-use keyfob_core::scope::Scope;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::Status;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::failure::{Outcome, corrupt};
+use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, row, sessions, users};
-use crate::{Audit, Changed, KeyMade, NewKey};
+use super::{audit, sessions, users};
+use crate::{Audit, Changed, KeyMade, NewKey, column};
 
 const FIND: &str =
     "SELECT id, user, scope, incarnation, created_at, expires_at, revoked_at FROM api_keys WHERE id = ?1";
@@ -53,9 +52,8 @@ pub(super) fn live_of(db: &Connection, user: UserId, now: Timestamp) -> Outcome<
     let mut rows = statement.query((user.to_bytes(), now.micros()))?;
     let mut listings = Vec::new();
     while let Some(row) = rows.next()? {
-        let name: String = row.get(7)?;
-        let name = KeyName::try_from(name).map_err(|problem| corrupt(format!("a stored name of a key: {problem}")))?;
-        let used_at = row.get::<_, Option<i64>>(8)?.map(row::time);
+        let name = column::key_name(row.get(7)?)?;
+        let used_at = row.get::<_, Option<i64>>(8)?.map(column::time);
         listings.push(KeyListing { key: Columns::read(row)?.parse()?, name, used_at });
     }
     Ok(listings)
@@ -184,16 +182,14 @@ impl Columns {
     }
 
     fn parse(self) -> Outcome<ApiKey> {
-        let scope =
-            Scope::parse(&self.scope).map_err(|problem| corrupt(format!("a stored scope of a key: {problem}")))?;
         Ok(ApiKey {
             id: KeyId::from_bytes(self.id),
             user: UserId::from_bytes(self.user),
-            scope,
+            scope: column::scope(&self.scope)?,
             incarnation: Incarnation(self.incarnation),
-            created_at: row::time(self.created_at),
-            expires_at: row::time(self.expires_at),
-            revoked_at: self.revoked_at.map(row::time),
+            created_at: column::time(self.created_at),
+            expires_at: column::time(self.expires_at),
+            revoked_at: self.revoked_at.map(column::time),
         })
     }
 }

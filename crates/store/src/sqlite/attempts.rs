@@ -10,8 +10,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, failed_sign_ins, row, sessions, users};
-use crate::{Attempt, Audit, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, sabotage};
+use super::{audit, failed_sign_ins, sessions, users};
+use crate::record::Horizon;
+use crate::{Attempt, Audit, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, column, sabotage};
 
 /// Rows outside the window that one reservation removes. Each adds one at most: what is older than the window cannot grow.
 const EXPIRED_PER_ATTEMPT: u32 = 16;
@@ -136,25 +137,11 @@ pub(super) fn expire(db: &Connection, until: Timestamp, limit: u32) -> Outcome<u
     let mut removed = 0;
     for row in rows.collect::<Result<Vec<_>, _>>()? {
         let (id, account, at, failed) = row;
-        count_failures(db, &account, usize::from(!failed), row::time(at))?;
+        count_failures(db, &account, usize::from(!failed), column::time(at))?;
         db.prepare_cached(REMOVE)?.execute([id])?;
         removed += 1;
     }
     Ok(removed)
-}
-
-/// The instants that divide the attempts of one account or address.
-struct Horizon {
-    window: Timestamp,
-    lapsed: Timestamp,
-    earliest: Timestamp,
-}
-
-impl Horizon {
-    fn of(limits: &Limits, now: Timestamp) -> Self {
-        let (window, lapsed) = (now - limits.window, now - limits.reservation_life);
-        Self { window, lapsed, earliest: window.min(lapsed) }
-    }
 }
 
 fn tally(db: &Connection, sql: &str, digest: &[u8; 32], horizon: &Horizon) -> Outcome<Tally> {
@@ -164,7 +151,7 @@ fn tally(db: &Connection, sql: &str, digest: &[u8; 32], horizon: &Horizon) -> Ou
             failures: row.get(0)?,
             pending: row.get(1)?,
             consecutive: 0,
-            oldest_failure_at: row.get::<_, Option<i64>>(2)?.map(row::time),
+            oldest_failure_at: row.get::<_, Option<i64>>(2)?.map(column::time),
         })
     });
     Ok(tally?)

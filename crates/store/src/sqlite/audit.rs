@@ -3,11 +3,7 @@
 use rusqlite::Connection;
 
 use super::failure::Outcome;
-use super::row;
-use crate::{Audit, AuditRow};
-
-/// Bytes kept of any text of a row: what a client sends must not fill the disk.
-const TEXT_BYTES_MAX: usize = 512;
+use crate::{Audit, AuditRow, column};
 
 /// Rows in one answer.
 const ROWS_MAX: u32 = 1000;
@@ -17,7 +13,7 @@ const NEWEST: &str = "SELECT sequence, at, event, actor, subject, detail FROM au
 
 /// Add a row.
 pub(super) fn append(db: &Connection, row: &Audit) -> Outcome<()> {
-    let (actor, subject, detail) = (cut(&row.actor), cut(&row.subject), cut(&row.detail));
+    let (actor, subject, detail) = column::audit_texts(row);
     db.prepare_cached(APPEND)?.execute((row.at.micros(), row.event, actor, subject, detail))?;
     Ok(())
 }
@@ -29,8 +25,8 @@ pub(super) fn newest(db: &Connection, limit: u32) -> Outcome<Vec<AuditRow>> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(AuditRow {
-            sequence: row::unsigned(row.get(0)?)?,
-            at: row::time(row.get(1)?),
+            sequence: column::unsigned(row.get(0)?)?,
+            at: column::time(row.get(1)?),
             event: row.get(2)?,
             actor: row.get(3)?,
             subject: row.get(4)?,
@@ -38,9 +34,4 @@ pub(super) fn newest(db: &Connection, limit: u32) -> Outcome<Vec<AuditRow>> {
         });
     }
     Ok(found)
-}
-
-/// The longest beginning that fits and ends between two characters.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }

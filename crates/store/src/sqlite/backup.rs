@@ -17,8 +17,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, meta, row};
-use crate::{Audit, Backup, StoreError};
+use super::{audit, meta};
+use crate::{Audit, Backup, StoreError, column};
 
 const TABLES: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
@@ -55,7 +55,7 @@ pub(super) fn record(transaction: &Transaction<'_>, by: &Audit) -> Outcome<()> {
 /// When the last backup was made.
 pub(super) fn last(db: &Connection) -> Outcome<Option<Timestamp>> {
     let at: Option<i64> = db.prepare_cached("SELECT backed_up_at FROM meta")?.query_one([], |row| row.get(0))?;
-    Ok(at.map(row::time))
+    Ok(at.map(column::time))
 }
 
 /// The rows of each table, in order of name.
@@ -64,7 +64,7 @@ pub(super) fn count(db: &Connection) -> Outcome<Vec<(String, u64)>> {
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
         let sql = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
-        let rows = row::unsigned(db.query_row(&sql, [], |row| row.get(0))?)?;
+        let rows = column::unsigned(db.query_row(&sql, [], |row| row.get(0))?)?;
         tables.push((name, rows));
     }
     Ok(tables)

@@ -2,53 +2,39 @@
 //! next revision missing knows that it fell behind.
 
 use keyfob_core::change::{Change, Fact, Revision};
-use keyfob_core::id::{ClientId, KeyId, SessionId, UserId};
 use keyfob_core::time::Timestamp;
 use rusqlite::Connection;
 
-use super::failure::{Outcome, corrupt};
-use super::row;
+use super::failure::Outcome;
+use crate::column;
 
 const APPEND: &str = "INSERT INTO changes (revision, kind, id, at) VALUES (?1, ?2, ?3, ?4)";
 const SINCE: &str = "SELECT revision, kind, id FROM changes WHERE revision > ?1 ORDER BY revision LIMIT 1000";
 
 /// Add a change.
 pub(super) fn append(db: &Connection, revision: Revision, fact: Fact, at: Timestamp) -> Outcome<()> {
-    let (kind, id) = match fact {
-        Fact::User(id) => ("user", Some(id.to_bytes())),
-        Fact::Session(id) => ("session", Some(id.to_bytes())),
-        Fact::Key(id) => ("key", Some(id.to_bytes())),
-        Fact::Client(id) => ("client", Some(id.to_bytes())),
-        Fact::Policy => ("policy", None),
-        Fact::SigningKeys => ("signing-keys", None),
-    };
-    db.prepare_cached(APPEND)?.execute((row::signed(revision.0)?, kind, id, at.micros()))?;
+    let (kind, id) = column::fact_columns(fact);
+    db.prepare_cached(APPEND)?.execute((column::signed(revision.0)?, kind, id, at.micros()))?;
     Ok(())
 }
 
 /// The changes after `applied`, in order, at most 1,000.
 pub(super) fn since(db: &Connection, applied: Revision) -> Outcome<Vec<Change>> {
     let mut statement = db.prepare_cached(SINCE)?;
-    let mut rows = statement.query([row::signed(applied.0)?])?;
+    let mut rows = statement.query([column::signed(applied.0)?])?;
     let mut changes = Vec::new();
     while let Some(row) = rows.next()? {
         let kind: String = row.get(1)?;
-        let fact = match (kind.as_str(), row.get::<_, Option<[u8; 16]>>(2)?) {
-            ("user", Some(id)) => Fact::User(UserId::from_bytes(id)),
-            ("session", Some(id)) => Fact::Session(SessionId::from_bytes(id)),
-            ("key", Some(id)) => Fact::Key(KeyId::from_bytes(id)),
-            ("client", Some(id)) => Fact::Client(ClientId::from_bytes(id)),
-            ("policy", None) => Fact::Policy,
-            ("signing-keys", None) => Fact::SigningKeys,
-            _ => return Err(corrupt(format!("{kind:?} is no kind of change"))),
-        };
-        changes.push(Change { revision: Revision(row::unsigned(row.get(0)?)?), fact });
+        let fact = column::fact(&kind, row.get(2)?)?;
+        changes.push(Change { revision: Revision(column::unsigned(row.get(0)?)?), fact });
     }
     Ok(changes)
 }
 
 #[cfg(test)]
 mod tests {
+    use keyfob_core::id::{ClientId, KeyId, SessionId, UserId};
+
     use super::super::migrate::migrate;
     use super::*;
 

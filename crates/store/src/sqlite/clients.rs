@@ -8,10 +8,10 @@ use keyfob_core::opaque::Digest;
 use keyfob_core::scope::Scope;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::audit;
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, row};
-use crate::{Audit, Changed, ClientRotation, Made, StoredClient};
+use crate::{Audit, Changed, ClientRotation, Made, StoredClient, column};
 
 const FIND: &str = "SELECT id, name, secret, scope, status, session, created_at FROM clients WHERE id = ?1";
 const BY_NAME: &str = "SELECT id, name, secret, scope, status, session, created_at FROM clients WHERE name = ?1";
@@ -56,7 +56,7 @@ pub(super) fn create(transaction: &Transaction<'_>, new: &StoredClient, by: &Aud
         client.name.as_str(),
         new.secret.0,
         client.scope.to_string(),
-        row::client_status_text(client.status),
+        column::client_status_text(client.status),
         client.session.to_bytes(),
         client.created_at.micros(),
     ))?;
@@ -101,7 +101,7 @@ pub(super) fn set_status(
     if stored.client.status == status {
         return Ok(Changed::Already(transaction.revision()));
     }
-    let values = (id.to_bytes(), row::client_status_text(status), session.to_bytes());
+    let values = (id.to_bytes(), column::client_status_text(status), session.to_bytes());
     transaction.db().prepare_cached(SET_STATUS)?.execute(values)?;
     publish(transaction, id, by)
 }
@@ -164,11 +164,11 @@ impl Columns {
     fn parse(self) -> Outcome<StoredClient> {
         let client = Client {
             id: ClientId::from_bytes(self.id),
-            name: row::client_name(self.name)?,
-            scope: row::scope(&self.scope)?,
-            status: row::client_status(&self.status)?,
+            name: column::client_name(self.name)?,
+            scope: column::scope(&self.scope)?,
+            status: column::client_status(&self.status)?,
             session: SessionId::from_bytes(self.session),
-            created_at: row::time(self.created_at),
+            created_at: column::time(self.created_at),
         };
         Ok(StoredClient { client, secret: Digest(self.secret) })
     }

@@ -6,8 +6,7 @@ use keyfob_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::failure::Outcome;
-use super::row;
-use crate::{FailedAttempt, FailedSignIns};
+use crate::{FailedAttempt, FailedSignIns, column};
 
 /// Networks that a user's failures of one hour are told apart by; those of more are counted together.
 const NETWORKS_MAX: u32 = 8;
@@ -43,9 +42,9 @@ pub(super) fn since(db: &Connection, user: Option<UserId>, since: Timestamp) -> 
     let mut rows = statement.query((user.map_or(NOBODY, UserId::to_bytes), hour_of(since.micros())))?;
     let Some(found) = rows.next()? else { return Ok(None) };
     Ok(Some(FailedSignIns {
-        count: row::unsigned(found.get(0)?)?,
-        first_at: row::time(found.get(1)?),
-        last_at: row::time(found.get(2)?),
+        count: column::unsigned(found.get(0)?)?,
+        first_at: column::time(found.get(1)?),
+        last_at: column::time(found.get(2)?),
         networks: found.get(3)?,
     }))
 }

@@ -6,11 +6,11 @@ use keyfob_core::id::Incarnation;
 use keyfob_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::audit;
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, row};
 use crate::root_key::RootKey;
-use crate::{Audit, StoreError};
+use crate::{Audit, StoreError, column};
 
 const FIND: &str = "SELECT incarnation, root_key_check FROM meta";
 const INSERT: &str = "INSERT INTO meta (only, incarnation, root_key_check, revision) VALUES (1, ?1, ?2, 0)";
@@ -37,19 +37,19 @@ pub(super) fn open(db: &Connection, root_key: &RootKey, fresh: [u8; 16]) -> Outc
 /// The newest committed revision.
 pub(super) fn revision(db: &Connection) -> Outcome<Revision> {
     let revision = db.prepare_cached(REVISION)?.query_one([], |row| row.get(0))?;
-    Ok(Revision(row::unsigned(revision)?))
+    Ok(Revision(column::unsigned(revision)?))
 }
 
 /// Keep the revision: the last statement of a transaction.
 pub(super) fn set_revision(db: &Connection, revision: Revision) -> Outcome<()> {
-    db.prepare_cached(SET_REVISION)?.execute([row::signed(revision.0)?])?;
+    db.prepare_cached(SET_REVISION)?.execute([column::signed(revision.0)?])?;
     Ok(())
 }
 
 /// When this life began by a restore.
 pub(super) fn restored_at(db: &Connection) -> Outcome<Option<Timestamp>> {
     let at: Option<i64> = db.prepare_cached(RESTORED_AT)?.query_one([], |row| row.get(0))?;
-    Ok(at.map(row::time))
+    Ok(at.map(column::time))
 }
 
 /// The origin, if one is kept.

@@ -3,10 +3,10 @@
 use keyfob_core::change::Fact;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::audit;
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, row};
-use crate::{Audit, Changed, StoredPolicy};
+use crate::{Audit, Changed, StoredPolicy, column};
 
 const IN_FORCE: &str = "SELECT version, text FROM policies ORDER BY version DESC LIMIT 1";
 const INSERT: &str = "INSERT INTO policies (version, text, applied_at) VALUES (?1, ?2, ?3)";
@@ -14,7 +14,7 @@ const INSERT: &str = "INSERT INTO policies (version, text, applied_at) VALUES (?
 /// The policy in force.
 pub(super) fn in_force(db: &Connection) -> Outcome<Option<StoredPolicy>> {
     let found = db.prepare_cached(IN_FORCE)?.query_one([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    found.map(|(version, text)| Ok(StoredPolicy { version: row::unsigned(version)?, text })).transpose()
+    found.map(|(version, text)| Ok(StoredPolicy { version: column::unsigned(version)?, text })).transpose()
 }
 
 /// Put a policy in force, unless it is.
@@ -24,7 +24,7 @@ pub(super) fn set(transaction: &mut Transaction<'_>, text: &str, by: &Audit) -> 
         return Ok(Changed::Already(transaction.revision()));
     }
     let version = current.map_or(1, |current| current.version + 1);
-    transaction.db().prepare_cached(INSERT)?.execute((row::signed(version)?, text, by.at.micros()))?;
+    transaction.db().prepare_cached(INSERT)?.execute((column::signed(version)?, text, by.at.micros()))?;
     audit::append(transaction.db(), by)?;
     transaction.publish(Fact::Policy, by.at)?;
     Ok(Changed::At(transaction.revision()))

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{row, sessions, users};
-use crate::{Family, Refresh, Refreshed, sabotage};
+use super::{sessions, users};
+use crate::{Family, Refresh, Refreshed, column, sabotage};
 
 const FIND: &str = "SELECT t.session, t.used_at, t.sealed, s.used_at IS NOT NULL, f.scope FROM refresh_tokens t \
     JOIN sessions f ON f.id = t.session LEFT JOIN refresh_tokens s ON s.digest = t.successor WHERE t.digest = ?1";
@@ -26,10 +26,10 @@ pub(super) fn find(db: &Connection, digest: &Digest) -> Outcome<Option<Family>> 
     let Some((session, used_at, sealed, successor_used, scope)) = found else { return Ok(None) };
     let Some(session) = sessions::find(db, SessionId::from_bytes(session))? else { return Ok(None) };
     let stored = match (used_at, sealed) {
-        (Some(at), Some(sealed)) => Stored::Used { at: row::time(at), successor: Sealed(sealed), successor_used },
+        (Some(at), Some(sealed)) => Stored::Used { at: column::time(at), successor: Sealed(sealed), successor_used },
         _ => Stored::Newest,
     };
-    let scope = scope.as_deref().map(row::scope).transpose()?;
+    let scope = scope.as_deref().map(column::scope).transpose()?;
     Ok(Some(Family { session, stored, scope }))
 }
 

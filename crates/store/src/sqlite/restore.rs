@@ -19,10 +19,10 @@ use keyfob_core::id::Incarnation;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{Failure, Outcome};
-use super::{audit, backup, connection, meta, migrate, row};
+use super::{audit, backup, connection, meta, migrate};
 use crate::high_water::{HighWater, Reached};
 use crate::root_key::RootKey;
-use crate::{Audit, Restored, Result, StoreError};
+use crate::{Audit, Restored, Result, StoreError, column};
 
 const BEGIN_LIFE: &str = "UPDATE meta SET incarnation = ?1, revision = ?2, restored_at = ?3";
 const SUSPEND_CLIENTS: &str = "UPDATE clients SET status = 'suspended'";
@@ -133,7 +133,7 @@ fn begin(db: &Connection, life: &NewLife<'_>, reached: Reached) -> Outcome<u64> 
     let ended = db.execute(END_SESSIONS, [at])?;
     db.execute(SUSPEND_CLIENTS, [])?;
     audit::append(db, life.by)?;
-    db.execute(BEGIN_LIFE, (reached.incarnation.0, row::signed(reached.revision.0)?, at))?;
+    db.execute(BEGIN_LIFE, (reached.incarnation.0, column::signed(reached.revision.0)?, at))?;
     db.execute_batch("COMMIT")?;
     Ok(ended as u64)
 }
@@ -145,8 +145,8 @@ fn told_of(db: &Connection, life: &NewLife<'_>, from: Revision, reached: Reached
         from,
         revision: reached.revision,
         sessions_ended: ended,
-        keys_suspended: row::unsigned(suspended)?,
-        clients_suspended: row::unsigned(db.query_row(CLIENTS_SUSPENDED, [], |row| row.get(0))?)?,
+        keys_suspended: column::unsigned(suspended)?,
+        clients_suspended: column::unsigned(db.query_row(CLIENTS_SUSPENDED, [], |row| row.get(0))?)?,
         tables: backup::count(db)?,
         kept: None,
     })

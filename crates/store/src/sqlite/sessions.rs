@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, refresh_tokens, row, users};
-use crate::{Audit, Changed, Login, sabotage};
+use super::{audit, refresh_tokens, users};
+use crate::{Audit, Changed, Login, column, sabotage};
 
 /// Sessions that one sign-in ends: one, unless the setting has been lowered; then the sign-ins after it end the rest.
 const DISPLACED_MAX: u32 = 1000;
@@ -154,8 +154,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id: SessionId::from_bytes(row.get(0)?),
         user: UserId::from_bytes(row.get(1)?),
-        created_at: row::time(row.get(2)?),
-        expires_at: row::time(row.get(3)?),
-        ended_at: row.get::<_, Option<i64>>(4)?.map(row::time),
+        created_at: column::time(row.get(2)?),
+        expires_at: column::time(row.get(3)?),
+        ended_at: row.get::<_, Option<i64>>(4)?.map(column::time),
     })
 }

@@ -1,31 +1,11 @@
 //! Removes what nothing can need any more, a little at a time, so that no sign-in waits behind it.
 
-use std::time::Duration;
-
 use keyfob_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::attempts;
 use super::failure::Outcome;
-
-/// Rows removed in one transaction: a few milliseconds of the writer.
-pub(super) const ROWS_PER_TRANSACTION: u32 = 1000;
-
-/// Transactions in one call: 10,000 rows.
-pub(super) const TRANSACTIONS_MAX: u32 = 10;
-
-/// Changes stay this much longer: a reader that was stopped for less still finds every one.
-const CHANGE_KEPT: Duration = Duration::from_hours(1);
-
-/// Attempts stay this much longer: more than any throttle window, which the sweeper does not know.
-const ATTEMPT_KEPT: Duration = Duration::from_hours(24);
-
-/// Consecutive failures of names that nobody has stay this much longer: long enough that a locked name does not show
-/// by unlocking that it is nobody's, short enough that it is not for ever. How many there may be is [`keyfob_core::throttle::Limits::unknown_names`].
-const UNKNOWN_KEPT: Duration = Duration::from_hours(7 * 24);
-
-/// Counts of failed sign-ins stay this much longer, for operators: 30 days.
-const FAILED_SIGN_INS_KEPT: Duration = Duration::from_hours(30 * 24);
+use crate::retention::{ATTEMPT_KEPT, CHANGE_KEPT, FAILED_SIGN_INS_KEPT, ROWS_PER_TRANSACTION, UNKNOWN_KEPT};
 
 const EXPIRED_SESSIONS: &str = "DELETE FROM sessions WHERE id IN \
     (SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";

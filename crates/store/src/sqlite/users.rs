@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{api_keys, attempts, audit, failed_sign_ins, row, sessions};
-use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, roles_text};
+use super::{api_keys, attempts, audit, failed_sign_ins, sessions};
+use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, column, roles_text};
 
 const FIND: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE id = ?1";
 const BY_NAME: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE username = ?1";
@@ -69,15 +69,15 @@ pub(super) fn create(transaction: &Transaction<'_>, new: &NewUser, by: &Audit) -
     if by_name(db, &user.username)?.is_some() {
         return Ok(Made::Exists);
     }
-    let account = row::account(user.username.as_str());
+    let account = column::account(user.username.as_str());
     db.prepare_cached(INSERT)?.execute((
         user.id.to_bytes(),
         user.username.as_str(),
         account,
         new.password.expose_phc(),
-        row::status_text(user.status),
+        column::status_text(user.status),
         roles_text(&in_order(&user.roles)),
-        row::signed(user.auth_version)?,
+        column::signed(user.auth_version)?,
         user.created_at.micros(),
     ))?;
     attempts::clear(db, &account)?;
@@ -117,7 +117,7 @@ pub(super) fn set_status(
         }
         return Ok(Changed::Already(transaction.revision()));
     }
-    transaction.db().prepare_cached(SET_STATUS)?.execute((id.to_bytes(), row::status_text(status)))?;
+    transaction.db().prepare_cached(SET_STATUS)?.execute((id.to_bytes(), column::status_text(status)))?;
     if status == Status::Disabled {
         sessions::end_and_publish(transaction, id, None, by.at)?;
         api_keys::revoke_and_publish(transaction, id, by.at)?;
@@ -173,7 +173,7 @@ fn publish(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) -> Outcome
 }
 
 fn account_of(user: &User) -> [u8; 32] {
-    row::account(user.username.as_str())
+    column::account(user.username.as_str())
 }
 
 fn in_order(roles: &[RoleName]) -> Vec<RoleName> {
@@ -208,11 +208,11 @@ impl Columns {
     fn parse(self) -> Outcome<User> {
         Ok(User {
             id: UserId::from_bytes(self.id),
-            username: row::username(self.username)?,
-            status: row::status(&self.status)?,
-            roles: row::roles(&self.roles)?,
-            auth_version: row::unsigned(self.auth_version)?,
-            created_at: row::time(self.created_at),
+            username: column::username(self.username)?,
+            status: column::status(&self.status)?,
+            roles: column::roles(&self.roles)?,
+            auth_version: column::unsigned(self.auth_version)?,
+            created_at: column::time(self.created_at),
         })
     }
 }
