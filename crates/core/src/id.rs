@@ -72,6 +72,10 @@ uuid_id! {
     /// Names one access token (RFC 7519 §4.1.7 `jti`). The only part of a token that may appear in a log.
     TokenId
 }
+uuid_id! {
+    /// Names one registration of one node of an installation: random, and never used twice.
+    NodeId
+}
 
 /// Which life of the store this is: 128 random bits, new at each restore, carried in every token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

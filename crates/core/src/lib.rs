@@ -12,6 +12,7 @@ pub mod bearer;
 pub mod change;
 pub mod client;
 pub mod id;
+pub mod lease;
 pub mod opaque;
 pub mod password;
 pub mod policy;
