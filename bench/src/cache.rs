@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::clock;
-use keyfob_core::access_token::Claims;
+use keyfob_core::access_token::{Carried, Claims};
 use keyfob_core::id::{Incarnation, SessionId, TokenId, UserId};
 use keyfob_core::policy::Policy;
 use keyfob_core::scope::Scope;
@@ -31,7 +31,7 @@ pub fn run() -> Outcome<Vec<Figure>> {
     let cache = FactCache::new(SESSIONS);
     let empty = resident()?;
     let policy = Policy::parse(house::POLICY, 1)?;
-    let scope = Arc::new(Scope::parse("reports:read")?);
+    let scope: Arc<Carried> = Scope::parse("reports:read")?.into();
     let now = clock::now();
     let users = (0..USERS).map(|_| UserId::new(now, &clock::random())).collect::<Vec<_>>();
     let ids = resident()? - empty;
@@ -57,7 +57,7 @@ pub fn run() -> Outcome<Vec<Figure>> {
     )])
 }
 
-fn remember(cache: &FactCache, user: UserId, scope: &Arc<Scope>, index: usize) -> Outcome {
+fn remember(cache: &FactCache, user: UserId, scope: &Arc<Carried>, index: usize) -> Outcome {
     let now = clock::now();
     let claims = Claims {
         subject: user,

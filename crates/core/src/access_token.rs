@@ -3,6 +3,7 @@
 //! size is capped before anything is split. Cheap checks first, the signature last. Never fetches a key, never
 //! reads a clock.
 
+mod carried;
 mod claims;
 mod jws;
 mod session_tag;
@@ -16,6 +17,7 @@ use aws_lc_rs::rand::SecureRandom;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+pub use self::carried::Carried;
 use self::claims::{NumericDate, Read, Written};
 use self::jws::{Compact, Header};
 pub use self::session_tag::SessionTagger;
@@ -43,8 +45,8 @@ pub struct Claims {
     pub token_id: TokenId,
     /// `client_id`: the program it was issued to.
     pub client_id: Arc<str>,
-    /// `scope`: at most what the user's roles grant.
-    pub scope: Arc<Scope>,
+    /// `scope`: at most what the user's roles grant; and `narrowed`.
+    pub scope: Arc<Carried>,
     /// `iat`.
     pub issued_at: Timestamp,
     /// `exp`.
@@ -187,7 +189,8 @@ impl Profile {
             iat: claims.issued_at.seconds(),
             jti: claims.token_id,
             sid: &self.tagger.seal(claims.session),
-            scope: &claims.scope,
+            scope: &claims.scope.scope,
+            narrowed: claims.scope.narrowed,
             inc: &URL_SAFE_NO_PAD.encode(claims.incarnation.0),
         };
         let payload = serde_json::to_vec(&written).map_err(|_| KeyError)?;
@@ -283,7 +286,7 @@ fn believe(read: &Read<'_>, session: SessionId) -> Option<Claims> {
         session,
         token_id: uuid(&read.jti.0)?,
         client_id: Arc::from(&*read.client_id.0),
-        scope: Arc::new(Scope::parse(&read.scope.0).ok()?),
+        scope: Arc::new(Carried { scope: Scope::parse(&read.scope.0).ok()?, narrowed: read.narrowed.unwrap_or(false) }),
         issued_at: instant(read.iat),
         expires_at: instant(read.exp),
         incarnation: Incarnation(URL_SAFE_NO_PAD.decode(&*read.inc.0).ok()?.try_into().ok()?),

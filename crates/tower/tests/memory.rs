@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use keyfob_core::access_token::Claims;
 use keyfob_core::id::{Incarnation, SessionId, TokenId, UserId};
 use keyfob_core::policy::{Ask, Decision, Evidence, Policy, Proof};
+use keyfob_core::scope::Scope;
 use keyfob_core::session::Session;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::{RoleName, Status, User, Username};
@@ -77,13 +78,13 @@ impl Warm {
 
     async fn sign_in(&self, number: u32, token: &str) {
         let (session, user) = (session(number), user_id(number));
-        let scope = ["reports:read".to_owned()].into_iter().collect();
+        let scope: Scope = ["reports:read".to_owned()].into_iter().collect();
         let claims = Arc::new(Claims {
             subject: user,
             session: session.id,
             token_id: TokenId::new(NOW, &random(number)),
             client_id: "keyfob".into(),
-            scope: Arc::new(scope),
+            scope: scope.into(),
             issued_at: NOW,
             expires_at: NOW + LIFE,
             incarnation: INCARNATION,

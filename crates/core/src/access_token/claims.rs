@@ -30,7 +30,14 @@ pub(super) struct Written<'a> {
     pub(super) sid: &'a str,
     #[serde(serialize_with = "displayed")]
     pub(super) scope: &'a crate::scope::Scope,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) narrowed: bool,
     pub(super) inc: &'a str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn displayed<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
@@ -49,6 +56,7 @@ pub(super) struct Read<'a> {
     pub(super) jti: Text<'a>,
     pub(super) sid: Text<'a>,
     pub(super) scope: Text<'a>,
+    pub(super) narrowed: Option<bool>,
     pub(super) inc: Text<'a>,
 }
 
@@ -70,7 +78,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let (mut iss, mut aud, mut sub, mut client_id) = (None, None, None, None);
         let (mut exp, mut iat, mut nbf) = (None, None, None);
-        let (mut jti, mut sid, mut scope, mut inc) = (None, None, None, None);
+        let (mut jti, mut sid, mut scope, mut narrowed, mut inc) = (None, None, None, None, None);
         let mut unknown: Vec<Text<'de>> = Vec::new();
         while let Some(name) = map.next_key::<Text<'de>>()? {
             match &*name.0 {
@@ -84,6 +92,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
                 "jti" => once(&mut jti, &mut map)?,
                 "sid" => once(&mut sid, &mut map)?,
                 "scope" => once(&mut scope, &mut map)?,
+                "narrowed" => once(&mut narrowed, &mut map)?,
                 "inc" => once(&mut inc, &mut map)?,
                 _ if unknown.len() == UNKNOWN_CLAIMS_MAX => return Err(Error::custom("too many claims")),
                 _ if unknown.iter().any(|seen| seen.0 == name.0) => return Err(Error::custom("a claim is doubled")),
@@ -104,6 +113,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
             jti: present(jti)?,
             sid: present(sid)?,
             scope: present(scope)?,
+            narrowed,
             inc: present(inc)?,
         })
     }

@@ -1,7 +1,9 @@
 //! Every claim against every JSON type it must not have (RFC 8725 §3.8 to §3.12; CVE-2026-25537 was a string `nbf`
 //! taken for an absent one). All these tokens are rightly signed.
 
-use keyfob_core::access_token::Flaw;
+use std::sync::Arc;
+
+use keyfob_core::access_token::{Carried, Claims, Flaw};
 use keyfob_core::signing_key::Algorithm;
 use serde_json::{Value, json};
 
@@ -109,6 +111,22 @@ fn a_doubled_claim_is_refused_known_or_not_escaped_or_not() {
     }
     bench.refused(&bench.with_payload(&format!("{body},\"nbf\":1,\"nbf\":1}}")), Flaw::Claims);
     bench.refused(&bench.with_payload(&format!("{body},\"else\":1,\"els\\u0065\":2}}")), Flaw::Claims);
+}
+
+#[test]
+fn a_narrowed_token_says_so_and_nothing_but_a_truth_is_read_as_one() {
+    let bench = Bench::new(Algorithm::Es256);
+    let whole = Bench::claims();
+    let scope = Arc::new(Carried { scope: whole.scope.scope.clone(), narrowed: true });
+    let narrowed = Claims { scope, ..whole };
+    let token = bench.profile.sign(&narrowed, &bench.key, &super::rng()).unwrap();
+    assert_eq!(bench.verify(&token), Ok(narrowed.clone()));
+    let with = |value: &str| bench.with_payload(&payload_with(&bench, "narrowed", Some(value)));
+    assert_eq!(bench.verify(&with("true")), Ok(narrowed));
+    assert_eq!(bench.verify(&with("false")), Ok(Bench::claims()));
+    for wrong in ["null", "0", "1", "\"true\"", "\"\"", "[]", "{}", "true,\"narrowed\":false"] {
+        bench.refused(&with(wrong), Flaw::Claims);
+    }
 }
 
 #[test]

@@ -60,10 +60,11 @@ impl Call {
     }
 
     /// The same, for what only a full token of a password session may do: a narrowed token was handed to somebody for
-    /// less than this.
+    /// less than this. Narrowed is what was minted so: that the user may do no more today than it carries makes it no fuller.
     pub(super) async fn full_caller(&self) -> Result<SignedIn, HttpError> {
         let caller = self.session_caller().await?;
-        if caller.user.grant.scope.is_subset_of(&caller.claims.scope) { Ok(caller) } else { Err(self.insufficient()) }
+        let full = !caller.claims.scope.narrowed && caller.user.grant.scope.is_subset_of(&caller.claims.scope);
+        if full { Ok(caller) } else { Err(self.insufficient()) }
     }
 
     fn insufficient(&self) -> HttpError {

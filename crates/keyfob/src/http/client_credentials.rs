@@ -2,6 +2,7 @@
 //! `client_id` are both its id (RFC 9068 §2.2), its scope is what the client may have now, narrowed by what it asked
 //! for. No refresh token (§4.4.3), no session of a user, and nothing is written.
 
+use keyfob_core::access_token::Carried;
 use keyfob_core::client::{Client, KnownClient};
 use keyfob_core::id::UserId;
 use keyfob_core::scope::Scope;
@@ -22,5 +23,6 @@ pub(super) fn grant(app: &App, known: &KnownClient, asked: Option<&str>) -> OAut
     }
     let Client { id, session, .. } = known.client;
     let (subject, client_id) = (UserId::from_bytes(id.to_bytes()), id.to_string().into());
+    let scope = Carried { scope, narrowed: asked.is_some() };
     Ok(issue::answer(app, Grant { subject, session, client_id, ends_at: None, scope }, None, clock::now())?)
 }

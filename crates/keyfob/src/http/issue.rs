@@ -3,10 +3,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use keyfob_core::access_token::Claims;
+use keyfob_core::access_token::{Carried, Claims};
 use keyfob_core::id::{SessionId, TokenId, UserId};
 use keyfob_core::opaque::Opaque;
-use keyfob_core::scope::Scope;
 use keyfob_core::session::Session;
 use keyfob_core::time::Timestamp;
 use serde_json::json;
@@ -22,11 +21,12 @@ pub(super) struct Grant {
     pub(super) client_id: Box<str>,
     /// When its session ends; `None`: when somebody ends it.
     pub(super) ends_at: Option<Timestamp>,
-    pub(super) scope: Scope,
+    /// Narrowed: somebody asked for certain scopes, now or at the sign-in.
+    pub(super) scope: Carried,
 }
 
 /// For a user's session: the built-in public client asks, and gets `refresh` with it.
-pub(super) fn to_user(app: &App, session: &Session, scope: Scope, refresh: &Opaque, now: Timestamp) -> Reply {
+pub(super) fn to_user(app: &App, session: &Session, scope: Carried, refresh: &Opaque, now: Timestamp) -> Reply {
     let Session { id, user, expires_at, .. } = *session;
     let client_id = login::CLIENT_ID.into();
     answer(app, Grant { subject: user, session: id, client_id, ends_at: Some(expires_at), scope }, Some(refresh), now)
@@ -56,7 +56,7 @@ pub(super) fn answer(app: &App, grant: Grant, refresh: Option<&Opaque>, now: Tim
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": claims.expires_at.since(issued_at).as_secs(),
-        "scope": claims.scope.to_string(),
+        "scope": claims.scope.scope.to_string(),
     });
     if let Some(refresh) = refresh {
         answer["refresh_token"] = refresh.expose().into();

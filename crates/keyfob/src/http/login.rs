@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
+use keyfob_core::access_token::Carried;
 use keyfob_core::id::SessionId;
 use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::scope::Scope;
@@ -73,6 +74,7 @@ async fn sign_in(
     // Decide: what the user may have now, narrowed by what was asked for (RFC 6749 §3.3: less is allowed, and told).
     let now = clock::now();
     let user = app.verifier.policy.load().know(proven.account.user.clone());
+    let narrowed = wanted.is_some();
     let scope = wanted.as_ref();
     let scope = scope.map_or_else(|| user.grant.scope.clone(), |wanted| user.grant.scope.intersection(wanted));
     let refresh = Opaque::new(Kind::Refresh, &clock::random());
@@ -118,7 +120,7 @@ async fn sign_in(
     }
     app.metrics.sign_in(SignIn::Succeeded);
     // Reply.
-    issue::to_user(app, &session, scope, &refresh, now)
+    issue::to_user(app, &session, Carried { scope, narrowed }, &refresh, now)
 }
 
 /// What a session list calls the client: its `User-Agent` in printable ASCII, cut.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use keyfob_core::access_token::Carried;
 use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::refresh::{self, Transition};
 use keyfob_core::scope::Scope;
@@ -57,6 +58,7 @@ async fn attempt(
     }
     let auth_version = user.auth_version;
     let known = app.verifier.policy.load().know(user);
+    let narrowed = scope.is_some() || asked.is_some();
     let granted = scope.map_or_else(|| known.grant.scope.clone(), |scope| known.grant.scope.intersection(&scope));
     // §6: the scope only narrows.
     if asked.is_some_and(|asked| !asked.is_subset_of(&granted)) {
@@ -90,7 +92,7 @@ async fn attempt(
     };
     // Reply.
     let scope = asked.cloned().unwrap_or(granted);
-    Ok(Some(issue::to_user(app, &session, scope, &successor, now)?))
+    Ok(Some(issue::to_user(app, &session, Carried { scope, narrowed }, &successor, now)?))
 }
 
 /// The successor that another use of the same token made.

@@ -6,8 +6,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError};
 
-use keyfob_core::access_token::Claims;
-use keyfob_core::scope::Scope;
+use keyfob_core::access_token::{Carried, Claims};
 
 use super::sync::Mutex;
 
@@ -19,7 +18,7 @@ const SHARED_MAX: usize = 4096;
 #[derive(Default)]
 pub(super) struct Interner {
     clients: Mutex<HashSet<Arc<str>>>,
-    scopes: Mutex<HashSet<Arc<Scope>>>,
+    scopes: Mutex<HashSet<Arc<Carried>>>,
 }
 
 impl Interner {

@@ -35,7 +35,7 @@ pub(super) fn claims(id: u8) -> Claims {
         session: SessionId::from_bytes([id; 16]),
         token_id: TokenId::from_bytes([id; 16]),
         client_id: "keyfob".into(),
-        scope: Arc::new(std::iter::once("reports:read".to_owned()).collect()),
+        scope: std::iter::once("reports:read".to_owned()).collect::<Scope>().into(),
         issued_at: NOW,
         expires_at: NOW + LIFE,
         incarnation: Incarnation([9; 16]),

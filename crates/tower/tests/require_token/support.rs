@@ -101,7 +101,7 @@ impl Issuer {
             session: id,
             token_id: TokenId::from_bytes([number; 16]),
             client_id: "keyfob".into(),
-            scope: Arc::new(Policy::parse(POLICY, 1).unwrap().grant(&user.roles).scope),
+            scope: Policy::parse(POLICY, 1).unwrap().grant(&user.roles).scope.into(),
             issued_at: NOW,
             expires_at: NOW + LIFE,
             incarnation: Incarnation([9; 16]),

@@ -120,3 +120,33 @@ fn the_sign_in_that_is_one_too_many_ends_the_least_recently_used_session_before_
         (before, last) = (last, newest);
     }
 }
+
+#[test]
+fn a_narrowed_token_stays_one_when_its_user_has_no_more_than_it_carries() {
+    let policy = format!("{POLICY}\n").replace("visitor =", "both = [\"api:use\", \"lobby:see\"]\nvisitor =");
+    let house = House::empty("http://127.0.0.1:9", &policy);
+    house.user("ada", &["both"]);
+    let form = |body: String| {
+        let head = Request::new("POST", "/auth/token").header("Content-Type", "application/x-www-form-urlencoded");
+        house.ask(&head.body(body)).json()
+    };
+    let text = |document: &serde_json::Value, name: &str| document[name].as_str().unwrap().to_owned();
+    let narrow = json!({ "username": "ada", "password": PASSWORD, "scope": "lobby:see" });
+    let narrow = house.ask(&Request::new("POST", "/auth/login").json(&narrow)).json();
+    let whole = login(house.public(), "ada", PASSWORD).json();
+    let refresh = |from: &serde_json::Value, more: &str| {
+        form(format!("grant_type=refresh_token&refresh_token={}{more}", text(from, "refresh_token")))
+    };
+    let asked = refresh(&whole, "&scope=lobby%3Asee");
+    house.run(&["user", "role", "ada", "--set", "visitor"]);
+    let again = refresh(&narrow, "");
+    let renewed = refresh(&asked, "");
+    let sessions = |answer: &serde_json::Value| {
+        house.ask(&Request::new("GET", "/auth/sessions").bearer(&text(answer, "access_token"))).status
+    };
+    assert_eq!(sessions(&narrow), 401, "asked for at the sign-in");
+    assert_eq!(sessions(&again), 401, "and so is whatever comes of that session");
+    assert_eq!(sessions(&asked), 401, "asked for at a refresh");
+    assert_eq!([sessions(&whole), sessions(&renewed)], [200, 200], "which narrows that token alone");
+    assert_eq!(house.me(&text(&narrow, "access_token"))["username"], "ada", "and it is good for the rest");
+}
