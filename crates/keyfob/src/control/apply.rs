@@ -93,7 +93,12 @@ async fn find(desk: &Desk, named: &str) -> Result<User, Problem> {
 }
 
 fn no_such_user(named: &str) -> Problem {
-    Problem::refused(format!("there is no user `{}`", named.escape_debug())).hint("list them with `keyfob user list`")
+    Problem::refused(format!("there is no user `{}`", shown(named))).hint("list them with `keyfob user list`")
+}
+
+/// What an operator named, for a message. Somebody may have given a key or a secret, which must not be repeated.
+fn shown(named: &str) -> String {
+    if named.contains("fob_") { "fob_…".to_owned() } else { named.escape_debug().to_string() }
 }
 
 /// The policy in force; without one, none. A stored policy that this version cannot read is none either: `doctor`

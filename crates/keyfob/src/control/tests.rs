@@ -1,5 +1,7 @@
 //! The control desk: one owner, whatever a peer does; and nothing is told before it is in force.
 
+mod resume;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use http::{Method, Request, Response};
+use percent_encoding::percent_decode_str;
 use tracing::Level;
 
 use crate::clock;
@@ -39,10 +40,14 @@ pub(super) fn log<B>(line: Line, response: &Response<B>) {
     }
 }
 
-/// The path up to the first segment that has one of our secrets or a token in it.
+/// The path up to the first segment that has one of our secrets or a token in it, however it is encoded and whatever is
+/// before it there, such as `Bearer%20`.
 fn without_secret(path: &str) -> Cow<'_, str> {
-    let is_token = |segment: &str| segment.starts_with("eyJ") && segment.contains('.');
-    let is_secret = |segment: &str| segment.contains("fob_") || is_token(segment);
+    let is_token = |segment: &str| segment.split_once("eyJ").is_some_and(|(_, rest)| rest.contains('.'));
+    let is_secret = |segment: &str| {
+        let segment = percent_decode_str(segment).decode_utf8_lossy();
+        segment.contains("fob_") || is_token(&segment)
+    };
     let mut at = 0;
     for segment in path.split('/') {
         if is_secret(segment) {
@@ -65,6 +70,12 @@ mod tests {
             ("/auth/keys/fob_key_AAAA", "/auth/keys/…"),
             ("/a/Bearer%20fob_ref_AAAA/b", "/a/…"),
             ("/eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "/…"),
+            ("/a/Bearer%20eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "/a/…"),
+            ("/a/token=eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "/a/…"),
+            ("/a/fob%5Fkey%5FAAAA", "/a/…"),
+            ("/a/eyJhbGciOiJFUzI1NiJ9%2Ee30%2EAAAA", "/a/…"),
+            ("/a/b.eyJ", "/a/b.eyJ"),
+            ("/a/100%/%zz", "/a/100%/%zz"),
             ("*", "*"),
         ] {
             assert_eq!(without_secret(path), logged, "{path}");

@@ -7,7 +7,7 @@ use keyfob_core::id::KeyId;
 use keyfob_core::policy::Policy;
 use keyfob_store::KeyMade;
 
-use super::{audit, find, policy_in_force, settle, unavailable};
+use super::{audit, find, policy_in_force, settle, shown, unavailable};
 use crate::clock;
 use crate::control::{ApiKeyView, Desk, Outcome, Problem, ShownOnce};
 use crate::new_key::{Refused, Wanted, new_key, too_many};
@@ -55,10 +55,13 @@ pub(super) async fn revoke(desk: &Desk, actor: &str, text: &str) -> Result<Outco
     settle(desk, changed).await?.map(Outcome::Ended).ok_or_else(|| no_such_key(text))
 }
 
-/// Accept keys again that a restore suspended; all of them if none is named. The names are read before anything is done.
+/// Accept keys again that a restore suspended; all of them if none is named. The named ones are looked up before anything
+/// is done: one that cannot be resumed stops all.
 pub(super) async fn resume(desk: &Desk, actor: &str, named: &[String]) -> Result<Outcome, Problem> {
-    let read = |text: &String| text.parse::<KeyId>().map_err(|_| no_such_key(text));
-    let mut ids: Vec<KeyId> = named.iter().map(read).collect::<Result<_, _>>()?;
+    let mut ids = Vec::new();
+    for text in named {
+        ids.push(resumable(desk, text).await?);
+    }
     if named.is_empty() {
         loop {
             let page = desk.store.suspended_keys(clock::now(), ids.last().copied()).await.map_err(unavailable)?;
@@ -72,21 +75,30 @@ pub(super) async fn resume(desk: &Desk, actor: &str, named: &[String]) -> Result
     for id in ids {
         let by = audit(actor, "api-key.resumed", id, "");
         let changed = desk.store.resume_key(id, &by).await.map_err(unavailable)?;
-        match settle(desk, changed).await? {
-            Some(true) => resumed.push(id.to_string()),
-            Some(false) => {}
-            // Of all that were found, one may have been revoked or swept since.
-            None if named.is_empty() => {}
-            None => return Err(no_such_key(&id.to_string())),
+        // None: it was revoked or swept since it was found.
+        if settle(desk, changed).await? == Some(true) {
+            resumed.push(id.to_string());
         }
     }
     Ok(Outcome::Resumed(resumed))
 }
 
+/// The id of a key that is neither revoked nor expired.
+async fn resumable(desk: &Desk, text: &str) -> Result<KeyId, Problem> {
+    let id: KeyId = text.parse().map_err(|_| no_such_key(text))?;
+    let key = desk.store.api_key(id).await.map_err(unavailable)?.ok_or_else(|| no_such_key(text))?;
+    let dead = match key.revoked_at {
+        Some(_) => "is revoked",
+        None if key.expires_at <= clock::now() => "has expired",
+        None => return Ok(id),
+    };
+    Err(Problem::refused(format!("API key {id} {dead}; nothing was done"))
+        .hint("make another with `keyfob key create`"))
+}
+
 fn no_such_key(text: &str) -> Problem {
-    // Somebody may have given the key itself, which must not be repeated.
-    let shown = if text.contains("fob_") { "fob_…".to_owned() } else { text.escape_debug().to_string() };
-    Problem::refused(format!("there is no API key with the id `{shown}`")).hint("list them with `keyfob key list USER`")
+    Problem::refused(format!("there is no API key with the id `{}`", shown(text)))
+        .hint("list them with `keyfob key list USER`")
 }
 
 fn explain(refused: &Refused, username: &str) -> Problem {

@@ -6,7 +6,7 @@ use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::scope::Scope;
 use keyfob_store::{ClientRotation, Made, StoredClient};
 
-use super::{audit, settle, unavailable};
+use super::{audit, settle, shown, unavailable};
 use crate::clock;
 use crate::control::{ClientView, Desk, Outcome, Problem, ShownOnce};
 
@@ -114,8 +114,7 @@ async fn find(desk: &Desk, named: &str) -> Result<Client, Problem> {
 }
 
 fn no_such_client(named: &str) -> Problem {
-    Problem::refused(format!("there is no client `{}`", named.escape_debug()))
-        .hint("list them with `keyfob client list`")
+    Problem::refused(format!("there is no client `{}`", shown(named))).hint("list them with `keyfob client list`")
 }
 
 fn read(scope: &str) -> Result<Scope, Problem> {

@@ -2,7 +2,7 @@
 
 use keyfob_core::id::SessionId;
 
-use super::{audit, find, no_such_user, settle, unavailable};
+use super::{audit, find, no_such_user, settle, shown, unavailable};
 use crate::clock;
 use crate::control::{Desk, Outcome, Problem, SessionChoice, SessionView};
 
@@ -30,6 +30,5 @@ pub(super) async fn end(desk: &Desk, actor: &str, which: &SessionChoice) -> Resu
 }
 
 fn no_such_session(text: &str) -> Problem {
-    Problem::refused(format!("there is no session `{}`", text.escape_debug()))
-        .hint("list them with `keyfob session list USER`")
+    Problem::refused(format!("there is no session `{}`", shown(text))).hint("list them with `keyfob session list USER`")
 }
