@@ -162,7 +162,7 @@ fn program(data: &Path) -> Command {
     }
     command
         .env("KEYFOB_DATA", data)
-        .env("KEYFOB_LOG_LEVEL", "trace")
+        .env("KEYFOB_LOG_LEVEL", if canary::watches() { "trace" } else { "info" })
         .current_dir(data.parent().expect("a data directory inside a temporary one"));
     command
 }
