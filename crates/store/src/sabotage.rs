@@ -3,6 +3,7 @@
 //! without the variable and the breaks. Never for use.
 
 use keyfob_core::refresh::Transition;
+use keyfob_core::rotation::Stage;
 use keyfob_core::session::Session;
 
 #[cfg(all(test, feature = "sabotage"))]
@@ -24,6 +25,12 @@ pub(crate) const STALE_USER: &str = "stale-user";
 pub(crate) const UNPUBLISHED: &str = "unpublished";
 /// A change is answered before it is committed (against G1 and G5).
 pub(crate) const EARLY_ACK: &str = "early-ack";
+/// A retired signing key is taken for one that was only rotated out, so what it signed is accepted (against G1 and G14).
+pub(crate) const RETIRED_LIVES: &str = "retired-lives";
+/// A key that was rotated out is taken for a retired one, so what it signed is refused (against G14).
+pub(crate) const ROTATED_DIES: &str = "rotated-dies";
+/// A restore begins no new life, so what was issued before is believed (against G6).
+pub(crate) const SAME_LIFE: &str = "same-life";
 
 /// Whether this is what the build gets wrong.
 pub(crate) fn chosen(what: &str) -> bool {
@@ -40,6 +47,15 @@ pub(crate) fn confess() {
 /// What a sabotaged build takes a session for.
 pub(crate) fn session(session: Session) -> Session {
     if chosen(REVOKED_REFRESHES) { Session { ended_at: None, ..session } } else { session }
+}
+
+/// What a sabotaged build takes the stage of a signing key for.
+pub(crate) fn stage(stage: Stage) -> Stage {
+    match stage {
+        Stage::Retired { at } if chosen(RETIRED_LIVES) => Stage::Old { stopped: at },
+        Stage::Old { stopped } if chosen(ROTATED_DIES) => Stage::Retired { at: stopped },
+        right => right,
+    }
 }
 
 /// What a sabotaged build makes of the right judgement.

@@ -11,7 +11,7 @@ use keyfob_core::time::Timestamp;
 
 use crate::column::{self, corrupt};
 use crate::root_key::RootKey;
-use crate::{Result, StoreError, StoredKey};
+use crate::{Result, StoreError, StoredKey, sabotage};
 
 /// A key as it is stored.
 pub(crate) struct WrappedKey {
@@ -55,7 +55,7 @@ impl Columns {
     pub(crate) fn parse(self) -> Result<Standing> {
         let damaged = || corrupt(format!("the row of the signing key {} cannot be read", self.kid));
         let algorithm = algorithm(&self.algorithm).ok_or_else(damaged)?;
-        let stage = stage(&self.stage, self.stage_at.map(column::time)).ok_or_else(damaged)?;
+        let stage = stage(&self.stage, self.stage_at.map(column::time)).map(sabotage::stage).ok_or_else(damaged)?;
         let token_life = Duration::from_micros(column::unsigned(self.token_life)?);
         let published_at = column::time(self.published_at);
         Ok(Standing { kid: self.kid.into(), algorithm, published_at, stage, token_life })

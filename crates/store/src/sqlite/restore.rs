@@ -22,7 +22,7 @@ use super::failure::{Failure, Outcome};
 use super::{audit, backup, connection, meta, migrate};
 use crate::high_water::{HighWater, Reached};
 use crate::root_key::RootKey;
-use crate::{Audit, Restored, Result, StoreError, column};
+use crate::{Audit, Restored, Result, StoreError, column, sabotage};
 
 const BEGIN_LIFE: &str = "UPDATE meta SET incarnation = ?1, revision = ?2, restored_at = ?3";
 const SUSPEND_CLIENTS: &str = "UPDATE clients SET status = 'suspended'";
@@ -133,7 +133,9 @@ fn begin(db: &Connection, life: &NewLife<'_>, reached: Reached) -> Outcome<u64> 
     let ended = db.execute(END_SESSIONS, [at])?;
     db.execute(SUSPEND_CLIENTS, [])?;
     audit::append(db, life.by)?;
-    db.execute(BEGIN_LIFE, (reached.incarnation.0, column::signed(reached.revision.0)?, at))?;
+    if !sabotage::chosen(sabotage::SAME_LIFE) {
+        db.execute(BEGIN_LIFE, (reached.incarnation.0, column::signed(reached.revision.0)?, at))?;
+    }
     db.execute_batch("COMMIT")?;
     Ok(ended as u64)
 }
