@@ -67,6 +67,7 @@ macro_rules! conformance_suite {
             attempts::an_address_has_a_budget_over_all_accounts,
             attempts::sweeping_forgives_no_failure,
             strangers::failures_at_names_that_nobody_has_fill_a_fixed_room,
+            strangers::a_smaller_room_is_emptied_a_little_at_a_time,
             strangers::strangers_names_never_push_out_the_failures_of_a_user,
             strangers::failures_of_a_user_are_counted_by_the_hour_and_the_network,
             strangers::the_begin_of_a_lock_is_one_audit_row,

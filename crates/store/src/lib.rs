@@ -168,6 +168,9 @@ pub trait Store: Send + Sync {
     /// Up to 1,000 clients whose names come after `after`, in order of name.
     async fn clients(&self, after: Option<&ClientName>) -> Result<Vec<Client>>;
 
+    /// The clients that a restore suspended and that nobody has resumed or suspended since, a page at a time, in order of id.
+    async fn suspended_clients(&self, after: Option<ClientId>) -> Result<Vec<ClientId>>;
+
     /// Register a client. [`Made::Exists`] if the name is taken.
     async fn create_client(&self, client: &StoredClient, by: &Audit) -> Result<Made>;
 

@@ -276,6 +276,10 @@ impl Store for Sqlite {
         self.read(|db| clients::page(db, after))
     }
 
+    async fn suspended_clients(&self, after: Option<ClientId>) -> Result<Vec<ClientId>> {
+        self.read(|db| clients::suspended(db, after))
+    }
+
     async fn create_client(&self, client: &StoredClient, by: &Audit) -> Result<Made> {
         let (client, by) = (client.clone(), by.clone());
         self.writer.write(move |transaction| clients::create(transaction, &client, &by)).await

@@ -41,7 +41,7 @@ pub(super) enum Client {
         /// Client names or ids
         #[arg(group = "which", value_name = "CLIENT")]
         clients: Vec<String>,
-        /// All that are suspended
+        /// All that a restore suspended, and none that an operator did
         #[arg(long, group = "which")]
         all: bool,
     },

@@ -136,7 +136,7 @@ pub enum Intention {
     },
     /// Accept clients again.
     ClientResume {
-        /// Which, by name or id; none: all.
+        /// Which, by name or id; none: all that a restore suspended.
         clients: Vec<String>,
     },
     /// List the signing keys.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyfob_core::change::Revision;
+use keyfob_core::client::ClientStatus;
 use keyfob_core::password::Cost;
 use keyfob_core::secret::Secret;
 use keyfob_core::user::{RoleName, Status};

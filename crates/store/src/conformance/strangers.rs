@@ -130,3 +130,25 @@ pub(crate) async fn the_counts_of_a_user_go_with_it(store: Shared) {
     assert_eq!(store.failed_sign_ins(Some(user.id), START).await.unwrap(), None);
     assert_eq!(store.failed_sign_ins(None, START).await.unwrap(), None, "nor are they anybody else's");
 }
+
+pub(crate) async fn a_smaller_room_is_emptied_a_little_at_a_time(store: Shared) {
+    let wrong = async |number: u32, limits: Limits| {
+        assert!(wrong(&store, &format!("nobody{number}"), "", Attempt { limits, ..attempt("nobody", START) }).await);
+    };
+    let empty = rows(&store).await;
+    let limits = Limits { address_failures: 1000, ..Limits::default() };
+    for number in 0..300 {
+        wrong(number, limits).await;
+    }
+    let full = rows(&store).await;
+    let lowered = Limits { unknown_names: ROOM, ..limits };
+    wrong(300, lowered).await;
+    let after_one = rows(&store).await;
+    assert!(after_one < full && full - after_one <= 40, "{full} and {after_one} rows: nobody waits for the rest");
+    for number in 301..400 {
+        wrong(number, lowered).await;
+    }
+    // The counts of one network, and the audit rows of three countings.
+    let left = rows(&store).await - empty;
+    assert!(left <= u64::from(2 * ROOM) + 4, "{left} rows");
+}

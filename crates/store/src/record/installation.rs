@@ -50,7 +50,7 @@ pub struct Restored {
     pub sessions_ended: u64,
     /// API keys that are suspended until they are resumed.
     pub keys_suspended: u64,
-    /// Clients that are suspended, those that were before included.
+    /// Clients that are suspended until they are resumed; those that an operator had suspended are not counted.
     pub clients_suspended: u64,
     /// The rows of each table, in order of name.
     pub tables: Vec<(String, u64)>,

@@ -14,8 +14,9 @@ use super::{audit, failed_sign_ins, sessions, users};
 use crate::record::Horizon;
 use crate::{Attempt, Audit, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, column, sabotage};
 
-/// Rows outside the window that one reservation removes. Each adds one at most: what is older than the window cannot grow.
-const EXPIRED_PER_ATTEMPT: u32 = 16;
+/// Rows outside the window, or beyond the room of unknown names, that one attempt removes. Each adds one at most, so what is
+/// beyond cannot grow, and nobody waits for what a lowered limit leaves over.
+const REMOVED_PER_ATTEMPT: u32 = 16;
 
 // ?2: the window is after this instant. ?3: a reservation of this instant or before has lapsed. ?4: the earlier one.
 const TALLY_ACCOUNT: &str = "SELECT \
@@ -40,10 +41,10 @@ const COUNT_FAILURES: &str = "INSERT INTO throttles (account, consecutive, faile
     (SELECT coalesce(max(unknown), 0) + 1 FROM throttles WHERE unknown IS NOT NULL))) \
     ON CONFLICT (account) DO UPDATE SET consecutive = consecutive + excluded.consecutive, \
     failed_at = max(failed_at, excluded.failed_at), unknown = excluded.unknown";
-const FORGET_ATTEMPTS: &str = "DELETE FROM attempts \
-    WHERE unknown <= (SELECT max(unknown) FROM attempts WHERE unknown IS NOT NULL) - ?1";
-const FORGET_THROTTLES: &str = "DELETE FROM throttles \
-    WHERE unknown <= (SELECT max(unknown) FROM throttles WHERE unknown IS NOT NULL) - ?1";
+const FORGET_ATTEMPTS: &str = "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts \
+    WHERE unknown <= (SELECT max(unknown) FROM attempts WHERE unknown IS NOT NULL) - ?1 ORDER BY unknown LIMIT ?2)";
+const FORGET_THROTTLES: &str = "DELETE FROM throttles WHERE account IN (SELECT account FROM throttles \
+    WHERE unknown <= (SELECT max(unknown) FROM throttles WHERE unknown IS NOT NULL) - ?1 ORDER BY unknown LIMIT ?2)";
 const LOCK: &str = "UPDATE throttles SET locked_at = ?2 WHERE account = ?1 AND consecutive >= ?3 AND locked_at IS NULL";
 const REMOVE: &str = "DELETE FROM attempts WHERE id = ?1";
 const FORGIVE: &str = "DELETE FROM attempts WHERE account = ?1 AND address = ?2 AND failed = 1";
@@ -55,7 +56,7 @@ const EXPIRED: &str = "SELECT id, account, at, failed FROM attempts WHERE at <= 
 pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outcome<Reservation> {
     let db = transaction.db();
     let horizon = Horizon::of(&attempt.limits, attempt.at);
-    expire(db, horizon.earliest, EXPIRED_PER_ATTEMPT)?;
+    expire(db, horizon.earliest, REMOVED_PER_ATTEMPT)?;
     let lapsed = db.prepare_cached(LAPSE)?.execute((attempt.account, horizon.lapsed.micros()))?;
     count_failures(db, &attempt.account, lapsed, attempt.at)?;
     lock(db, &attempt.account, &attempt.limits, attempt.at)?;
@@ -67,7 +68,7 @@ pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outco
         Admission::Proceed => {
             let values = (attempt.id, attempt.account, attempt.address, attempt.at.micros());
             db.prepare_cached(RESERVE)?.execute(values)?;
-            db.prepare_cached(FORGET_ATTEMPTS)?.execute([attempt.limits.unknown_names])?;
+            db.prepare_cached(FORGET_ATTEMPTS)?.execute([attempt.limits.unknown_names, REMOVED_PER_ATTEMPT])?;
             Ok(Reservation::Reserved(users::account(db, attempt.username.as_ref())?))
         }
         Admission::Wait => Ok(Reservation::Wait),
@@ -79,7 +80,7 @@ pub(super) fn reserve(transaction: &Transaction<'_>, attempt: &Attempt) -> Outco
 pub(super) fn record_failed(transaction: &Transaction<'_>, failure: &FailedAttempt) -> Outcome<()> {
     let (db, at) = (transaction.db(), failure.at);
     settle_as_failed(db, failure.attempt, &failure.account, at)?;
-    db.prepare_cached(FORGET_THROTTLES)?.execute([failure.limits.unknown_names])?;
+    db.prepare_cached(FORGET_THROTTLES)?.execute([failure.limits.unknown_names, REMOVED_PER_ATTEMPT])?;
     failed_sign_ins::count(db, failure)?;
     lock(db, &failure.account, &failure.limits, at)
 }

@@ -21,7 +21,9 @@ const INSERT: &str = "INSERT INTO clients (id, name, secret, scope, status, sess
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const ROTATE: &str = "UPDATE clients SET secret = ?2, session = ?3 WHERE id = ?1";
 const SET_SCOPE: &str = "UPDATE clients SET scope = ?2 WHERE id = ?1";
-const SET_STATUS: &str = "UPDATE clients SET status = ?2, session = ?3 WHERE id = ?1";
+const SET_STATUS: &str = "UPDATE clients SET status = ?2, session = ?3, by_restore = 0 WHERE id = ?1";
+const KEEP_SUSPENDED: &str = "UPDATE clients SET by_restore = 0 WHERE id = ?1 AND by_restore = 1";
+const SUSPENDED_BY_RESTORE: &str = "SELECT id FROM clients WHERE by_restore = 1 AND ?1 < id ORDER BY id LIMIT 1000";
 const SET_SESSION: &str = "UPDATE clients SET session = ?2 WHERE id = ?1";
 const DELETE: &str = "DELETE FROM clients WHERE id = ?1";
 
@@ -43,6 +45,14 @@ pub(super) fn page(db: &Connection, after: Option<&ClientName>) -> Outcome<Vec<C
     let mut statement = db.prepare_cached(PAGE)?;
     let rows = statement.query_map([after.map_or("", ClientName::as_str)], Columns::read)?;
     rows.map(|columns| Ok(columns?.parse()?.client)).collect()
+}
+
+/// A page of the clients that a restore suspended.
+pub(super) fn suspended(db: &Connection, after: Option<ClientId>) -> Outcome<Vec<ClientId>> {
+    let mut statement = db.prepare_cached(SUSPENDED_BY_RESTORE)?;
+    let after = after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
+    let ids = statement.query_map([after], |row| row.get(0))?;
+    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().map(ClientId::from_bytes).collect())
 }
 
 /// Register a client. Raises nothing: a guard that does not know it asks.
@@ -99,6 +109,12 @@ pub(super) fn set_status(
 ) -> Outcome<Changed> {
     let Some(stored) = find(transaction.db(), id)? else { return Ok(Changed::NotFound) };
     if stored.client.status == status {
+        // One that a restore suspended is from here on suspended by an operator, who is to resume it by name.
+        if status == ClientStatus::Suspended
+            && transaction.db().prepare_cached(KEEP_SUSPENDED)?.execute([id.to_bytes()])? > 0
+        {
+            audit::append(transaction.db(), by)?;
+        }
         return Ok(Changed::Already(transaction.revision()));
     }
     let values = (id.to_bytes(), column::client_status_text(status), session.to_bytes());

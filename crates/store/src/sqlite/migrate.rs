@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_refresh_tokens.sql"),
     include_str!("migrations/0009_bounded_failures.sql"),
     include_str!("migrations/0010_session_use.sql"),
+    include_str!("migrations/0011_suspended_by_restore.sql"),
 ];
 
 const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
@@ -108,6 +109,9 @@ fn unreadable(cause: rusqlite::Error) -> Failure {
         _ => cause.into(),
     }
 }
+
+#[cfg(test)]
+mod upgrade;
 
 #[cfg(test)]
 mod tests {

@@ -25,7 +25,7 @@ use crate::root_key::RootKey;
 use crate::{Audit, Restored, Result, StoreError, column, sabotage};
 
 const BEGIN_LIFE: &str = "UPDATE meta SET incarnation = ?1, revision = ?2, restored_at = ?3";
-const SUSPEND_CLIENTS: &str = "UPDATE clients SET status = 'suspended'";
+const SUSPEND_CLIENTS: &str = "UPDATE clients SET status = 'suspended', by_restore = 1 WHERE status = 'active'";
 const END_SESSIONS: &str = "UPDATE sessions SET ended_at = ?1 WHERE ended_at IS NULL";
 
 /// The life that begins.
@@ -154,7 +154,7 @@ fn told_of(db: &Connection, life: &NewLife<'_>, from: Revision, reached: Reached
     })
 }
 
-const CLIENTS_SUSPENDED: &str = "SELECT count(*) FROM clients WHERE status = 'suspended'";
+const CLIENTS_SUSPENDED: &str = "SELECT count(*) FROM clients WHERE by_restore = 1";
 const SUSPENDED: &str =
     "SELECT count(*) FROM api_keys WHERE incarnation IS NOT ?1 AND revoked_at IS NULL AND ?2 < expires_at";
 

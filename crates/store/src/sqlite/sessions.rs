@@ -159,3 +159,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         ended_at: row.get::<_, Option<i64>>(4)?.map(column::time),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::BEYOND;
+    use crate::sqlite::migrate;
+
+    #[test]
+    fn the_sessions_beyond_the_limit_are_found_in_an_index_alone() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        migrate::migrate(&db).unwrap();
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {BEYOND}")).unwrap();
+        let steps = statement.query_map([0, 0, 0, 0], |row| row.get(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        assert_eq!(steps, ["SEARCH sessions USING COVERING INDEX sessions_by_use (user=?)"]);
+    }
+}

@@ -69,7 +69,8 @@ pub(super) async fn status(desk: &Desk, actor: &str, named: &str, status: Client
     Ok(Outcome::Client { client: ClientView::from(&client), changed, secret: None })
 }
 
-/// Accept clients again; all of them if none is named. The names are looked up before anything is done.
+/// Accept clients again; if none is named, all that a restore suspended, and none that an operator did. The named ones are
+/// looked up before anything is done.
 pub(super) async fn resume(desk: &Desk, actor: &str, named: &[String]) -> Result<Outcome, Problem> {
     let mut clients = Vec::new();
     for name in named {
@@ -77,12 +78,14 @@ pub(super) async fn resume(desk: &Desk, actor: &str, named: &[String]) -> Result
     }
     if named.is_empty() {
         loop {
-            let after = clients.last().map(|client| &client.name);
-            let page = desk.store.clients(after).await.map_err(unavailable)?;
+            let after = clients.last().map(|client: &Client| client.id);
+            let page = desk.store.suspended_clients(after).await.map_err(unavailable)?;
             if page.is_empty() {
                 break;
             }
-            clients.extend(page);
+            for id in page {
+                clients.push(find(desk, &id.to_string()).await?);
+            }
         }
     }
     let mut resumed = Vec::new();

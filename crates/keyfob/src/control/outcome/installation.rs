@@ -41,7 +41,7 @@ pub struct RestoredView {
     pub sessions_ended: u64,
     /// API keys that are suspended until they are resumed.
     pub keys_suspended: u64,
-    /// Clients that are suspended until they are resumed, those that were before included.
+    /// Clients that are suspended until they are resumed; those that an operator had suspended are not counted.
     pub clients_suspended: u64,
     /// Where the store that it replaced is now, if there was one.
     pub kept: Option<PathBuf>,

@@ -34,6 +34,14 @@ fn key(name: &str) -> Intention {
     Intention::KeyCreate { user: "ada".to_owned(), name: name.to_owned(), scope: None, life: None }
 }
 
+fn client(name: &str) -> Intention {
+    Intention::ClientAdd { name: name.to_owned(), scope: String::new() }
+}
+
+fn status(client: &str, status: ClientStatus) -> Intention {
+    Intention::ClientStatus { client: client.to_owned(), status }
+}
+
 async fn keys(desk: &Desk) -> Vec<ApiKeyView> {
     match done(desk, Intention::KeyList { user: "ada".to_owned() }).await {
         Outcome::ApiKeys(keys) => keys,
@@ -57,4 +65,16 @@ async fn a_key_that_cannot_be_resumed_stops_all() {
         assert!(keys(&desk).await[0].suspended, "nothing was done");
     }
     assert_eq!(resumed(&desk, Intention::KeyResume { ids: Vec::new() }).await, ids[..1]);
+}
+
+#[tokio::test]
+async fn all_clients_are_those_that_a_restore_suspended_and_no_others() {
+    let before = [client("robot"), client("hacked"), status("hacked", ClientStatus::Suspended), client("idle")];
+    let (_home, _open, desk) = restored(before).await;
+    // Suspended by both: the operator's word counts.
+    done(&desk, status("idle", ClientStatus::Suspended)).await;
+    assert_eq!(resumed(&desk, Intention::ClientResume { clients: Vec::new() }).await, ["robot"]);
+    assert_eq!(resumed(&desk, Intention::ClientResume { clients: Vec::new() }).await, [""; 0]);
+    let named = vec!["robot".to_owned(), "hacked".to_owned()];
+    assert_eq!(resumed(&desk, Intention::ClientResume { clients: named }).await, ["hacked"], "by name, any");
 }
