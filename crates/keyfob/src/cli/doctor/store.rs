@@ -1,6 +1,7 @@
 //! The database and who owns it.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -130,16 +131,47 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
             format!("the settings say {set}, tokens so far say {stored}"),
             "at the next start all tokens issued so far are refused; users must sign in again",
         )),
-        (_, Some(stored)) => findings.push(Finding::ok("public url", stored)),
+        (_, Some(stored)) => findings.push(public_url(stored)),
         (_, None) => {}
     }
     findings
+}
+
+/// RFC 8414 §2, RFC 9728 §1.2, RFC 7009 §2: `https`. Plain `http` is for one's own machine.
+fn public_url(stored: String) -> Finding {
+    let url = stored.parse::<http::Uri>().unwrap_or_default();
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    if loopback || url.scheme_str() == Some("https") {
+        return Finding::ok("public url", stored);
+    }
+    Finding::warn(
+        "public url",
+        format!(
+            "{stored} is plain HTTP: clients that keep to the standards refuse it, and tokens can be read on the way"
+        ),
+        "set `public-url` to the https origin that clients call; users must sign in again",
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::doctor::Health;
+
+    #[test]
+    fn a_public_url_off_this_machine_is_https() {
+        let health = |url: &str| public_url(url.to_owned()).health;
+        for good in
+            ["https://api.example", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:80", "http://[::1]"]
+        {
+            assert_eq!(health(good), Health::Ok, "{good}");
+        }
+        for bad in ["http://api.example", "http://localhost.example:8080", "http://10.0.0.1", "http://[2001:db8::1]:80"]
+        {
+            assert_eq!(health(bad), Health::Warn, "{bad}");
+        }
+    }
 
     #[test]
     fn a_backup_that_is_old_or_absent_is_worth_a_word() {
