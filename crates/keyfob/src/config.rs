@@ -22,7 +22,7 @@ use keyfob_core::rotation::Schedule;
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::throttle::Limits;
 
-pub(crate) use value::duration;
+pub(crate) use value::{duration, origin};
 
 pub use layers::{Loaded, Sources, load};
 pub use problem::{ConfigProblem, Origin};

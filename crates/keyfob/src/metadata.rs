@@ -86,6 +86,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_document_has_the_members_that_its_rfc_requires_and_no_empty_one() {
+        let url = "https://api.example";
+        let (server, resource) = (authorization_server(url, "/auth"), protected_resource(url));
+        for (document, required) in [
+            (&server, &["issuer", "token_endpoint", "jwks_uri", "response_types_supported"][..]),
+            (&resource, &["resource", "authorization_servers", "bearer_methods_supported"][..]),
+        ] {
+            let members = document.as_object().unwrap();
+            assert!(required.iter().all(|name| members.contains_key(*name)), "{document}");
+            // RFC 8414 §3.2, RFC 9728 §3.2. A list that is REQUIRED and has nothing to list is the exception.
+            let empty = members.iter().filter(|(_, value)| matches!(value, Value::Array(list) if list.is_empty()));
+            assert!(empty.into_iter().all(|(name, _)| name == "response_types_supported"), "{document}");
+            // RFC 8414 §2: required with the methods that sign, and there are none.
+            assert!(!members.keys().any(|name| name.ends_with("signing_alg_values_supported")), "{document}");
+        }
+        for endpoint in ["token_endpoint", "revocation_endpoint", "introspection_endpoint", "jwks_uri"] {
+            assert!(server[endpoint].as_str().unwrap().starts_with("https://api.example/auth/"), "{endpoint}");
+        }
+        // RFC 8414 §2: without it, the default would be grants that are not here.
+        assert_eq!(server["grant_types_supported"], json!(["client_credentials", "refresh_token"]));
+        assert_eq!(resource["bearer_methods_supported"], json!(["header"]));
+    }
+
+    #[test]
     fn only_the_two_exact_paths_are_keyfobs() {
         assert_eq!(Document::at(AUTHORIZATION_SERVER), Some(Document::AuthorizationServer));
         assert_eq!(Document::at(PROTECTED_RESOURCE), Some(Document::ProtectedResource));

@@ -126,6 +126,9 @@ fn a_token_says_what_was_signed_under_every_algorithm() {
 fn a_token_carries_the_claims_of_rfc_9068_and_no_other() {
     let bench = Bench::new(Algorithm::Es256);
     let payload = bench.payload();
+    let token = bench.token();
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&header).unwrap(), bench.header(), "typ is at+jwt, without its prefix");
     let names: Vec<&str> = payload.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names.len(), 10, "{names:?}");
     assert_eq!(payload["iss"], "https://api.example");

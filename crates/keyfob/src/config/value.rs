@@ -103,7 +103,7 @@ impl Value {
 }
 
 /// An `http` or `https` origin (RFC 6454 §4) in its canonical spelling: lower case, no default port, no slash.
-pub(super) fn origin(text: &str) -> Option<String> {
+pub(crate) fn origin(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     let scheme = uri.scheme_str()?;
     let authority = uri.authority()?;

@@ -32,6 +32,8 @@ pub(super) enum OAuthError {
     UnsupportedGrantType,
     /// `invalid_scope`, and what is wrong.
     InvalidScope(&'static str),
+    /// `invalid_target` (RFC 8707 §2).
+    InvalidTarget,
     /// A bearer token that is not good enough, with its RFC 6750 challenge.
     Refused(Refusal, Style),
     /// An error of HTTP rather than of OAuth.
@@ -89,6 +91,7 @@ impl OAuthError {
                 error(400, "unsupported_grant_type", "the metadata lists the grants that are supported")
             }
             Self::InvalidScope(what) => error(400, "invalid_scope", what),
+            Self::InvalidTarget => error(400, "invalid_target", "the resource is another one than the metadata names"),
             Self::Refused(refusal, style) => refused(&refusal, &style),
             Self::Http(HttpError::CannotTell) => {
                 let mut response = error(503, "temporarily_unavailable", "this cannot be told right now: try again");
@@ -124,7 +127,9 @@ fn refused(refusal: &Refusal, style: &Style) -> Response<Body> {
         keyfob_core::refusal::Reason::Malformed => "invalid_request",
         _ => "invalid_token",
     };
-    let mut response = error(refusal.status(style.profile), code, refusal.detail());
+    // RFC 7662 §2.3: 401 for a token that may not do this too, under either profile.
+    let status = if code == "insufficient_scope" { 401 } else { refusal.status(style.profile) };
+    let mut response = error(status, code, refusal.detail());
     response.headers_mut().extend(style.challenge(refusal).map(|challenge| (WWW_AUTHENTICATE, challenge)));
     response
 }

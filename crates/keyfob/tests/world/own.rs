@@ -15,3 +15,4 @@ mod restore;
 mod sign_in;
 mod signing_keys;
 mod strangers;
+mod token_endpoints;

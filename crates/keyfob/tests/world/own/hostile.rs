@@ -86,5 +86,11 @@ db.commit()
     assert!(clock::until(Duration::from_secs(20), stopped).is_some(), "the feed goes on");
     let end = house.ask(&Request::new("POST", "/auth/logout").bearer(&token));
     assert_eq!(end.status, 503, "what is not applied is not acknowledged");
+    let revocation = Request::new("POST", "/auth/revoke")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(format!("token={}", house.token("bob")));
+    let revocation = house.ask(&revocation);
+    assert_eq!((revocation.status, revocation.header("retry-after")), (503, Some("2")), "{}", revocation.text());
+    assert_eq!(revocation.json()["error"], "temporarily_unavailable");
     assert_ne!(call(), 200, "and yet no guard goes on believing it");
 }

@@ -9,16 +9,16 @@ use crate::support::house::House;
 use crate::support::http::{Answer, Request};
 use crate::support::recorder::Recorder;
 
-const INACTIVE: &[u8] = br#"{"active":false}"#;
+pub(super) const INACTIVE: &[u8] = br#"{"active":false}"#;
 
 /// A registered client: its id and its secret.
-struct Robot {
-    id: String,
+pub(super) struct Robot {
+    pub(super) id: String,
     secret: String,
 }
 
 impl Robot {
-    fn register(house: &House, name: &str, scopes: &[&str]) -> Self {
+    pub(super) fn register(house: &House, name: &str, scopes: &[&str]) -> Self {
         let mut arguments = vec!["--json", "client", "add", name];
         for scope in scopes {
             arguments.extend(["--scope", scope]);
@@ -32,33 +32,33 @@ impl Robot {
         Self { id: text("id"), secret: text("secret") }
     }
 
-    fn basic(&self) -> String {
+    pub(super) fn basic(&self) -> String {
         basic(&self.id, &self.secret)
     }
 
-    fn token(&self, house: &House) -> String {
+    pub(super) fn token(&self, house: &House) -> String {
         let answer = ask(house, "token", Some(&self.basic()), "grant_type=client_credentials");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["access_token"].as_str().expect("a token").to_owned()
     }
 }
 
-fn basic(id: &str, secret: &str) -> String {
+pub(super) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 
-fn form(endpoint: &str, authorization: Option<&str>, body: &str) -> Request {
+pub(super) fn form(endpoint: &str, authorization: Option<&str>, body: &str) -> Request {
     let request = Request::new("POST", &format!("/auth/{endpoint}"))
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(body);
     authorization.map_or(request.clone(), |value| request.header("Authorization", value))
 }
 
-fn ask(house: &House, endpoint: &str, authorization: Option<&str>, body: &str) -> Answer {
+pub(super) fn ask(house: &House, endpoint: &str, authorization: Option<&str>, body: &str) -> Answer {
     house.ask(&form(endpoint, authorization, body))
 }
 
-fn call(house: &House, token: &str) -> u16 {
+pub(super) fn call(house: &House, token: &str) -> u16 {
     house.ask(&Request::new("GET", "/things").bearer(token)).status
 }
 
