@@ -29,6 +29,8 @@ pub(crate) const TESTS: &[Need] = &[
         present: || node_is_recent() && succeeds("npm", &["--version"]),
     },
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
+    Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
+    Need { name: "openssl", packages: &["openssl"], present: || succeeds("openssl", &["version"]) },
     Need { name: "curl", packages: &["curl"], present: || succeeds("curl", &["--version"]) },
 ];
 
@@ -106,6 +108,12 @@ fn major(version: &str) -> Option<u32> {
 fn nginx_is_there() -> bool {
     // /usr/sbin is not on every user's search path.
     succeeds("nginx", &["-v"]) || succeeds("/usr/sbin/nginx", &["-v"])
+}
+
+/// Debian keeps them in a folder of their version; nothing is on the search path but wrappers for the running server.
+fn postgresql_is_there() -> bool {
+    let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.into_iter().any(|folder| folder.path().join("bin/initdb").exists()) || succeeds("initdb", &["--version"])
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod high_water;
+pub mod postgres;
 mod record;
 mod retention;
 pub mod root_key;
 mod sabotage;
+mod schema;
 mod signing_keys;
 pub mod sqlite;
 

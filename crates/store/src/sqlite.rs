@@ -8,6 +8,7 @@ mod backup;
 mod changes;
 mod clients;
 mod connection;
+pub(crate) mod copy;
 mod failed_sign_ins;
 mod failure;
 mod intention;
@@ -20,7 +21,7 @@ mod restore;
 mod sessions;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod users;
 mod writer;
 

@@ -1,5 +1,5 @@
-//! Runs this test program again for each break, and requires of every test named beside it that it fails. Without a
-//! break the sabotaged build passes all tests, these included.
+//! Runs this test program again for each break, and requires of every test named beside it that it fails, on each backend.
+//! Without a break the sabotaged build passes all tests, these included.
 
 use std::process::Command;
 
@@ -62,7 +62,7 @@ const BREAKS: &[(&str, &[&str])] = &[
 #[test]
 fn every_break_is_noticed() {
     for (name, cases) in BREAKS {
-        let names: Vec<String> = cases.iter().map(|case| place(case)).collect();
+        let names: Vec<String> = cases.iter().flat_map(|case| places(case)).collect();
         let program = std::env::current_exe().unwrap();
         let run = Command::new(program).arg("--exact").args(&names).env("KEYFOB_SABOTAGE", name).output().unwrap();
         let said = String::from_utf8_lossy(&run.stdout);
@@ -73,7 +73,10 @@ fn every_break_is_noticed() {
     }
 }
 
-/// A case of the conformance suite runs on SQLite; any other test is named whole.
-fn place(case: &str) -> String {
-    if case.contains("::") { case.to_owned() } else { format!("sqlite::tests::{case}") }
+/// A case of the conformance suite runs on each backend; any other test is named whole.
+fn places(case: &str) -> Vec<String> {
+    if case.contains("::") {
+        return vec![case.to_owned()];
+    }
+    ["sqlite", "postgres"].map(|backend| format!("{backend}::tests::{case}")).into()
 }

@@ -83,7 +83,7 @@ fn copy(source: &Connection, draft: &Path) -> Outcome<()> {
 }
 
 /// Open the copy as anybody would, leave write-ahead mode so that it is one file, and check every page of it.
-fn verify(draft: &Path) -> Outcome<Vec<(String, u64)>> {
+pub(super) fn verify(draft: &Path) -> Outcome<Vec<(String, u64)>> {
     let db = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
     db.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
@@ -92,10 +92,11 @@ fn verify(draft: &Path) -> Outcome<Vec<(String, u64)>> {
 }
 
 /// A file under a name of its own, beside the one it will have; removed if it never gets that.
-struct Draft(PathBuf);
+pub(super) struct Draft(PathBuf);
 
 impl Draft {
-    fn new(file: &Path, tag: [u8; 8]) -> std::io::Result<Self> {
+    /// Make it, of mode 0600.
+    pub(super) fn new(file: &Path, tag: [u8; 8]) -> std::io::Result<Self> {
         let name = file.file_name().ok_or(Error::from(ErrorKind::InvalidFilename))?;
         let mut draft = name.to_owned();
         draft.push(format!(".{:016x}.part", u64::from_be_bytes(tag)));
@@ -104,8 +105,13 @@ impl Draft {
         Ok(Self(draft))
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// On the disk first, then under its name: whoever finds that name finds all of it. Its size in bytes.
-    fn publish(self, file: &Path) -> std::io::Result<u64> {
+    pub(super) fn publish(self, file: &Path) -> std::io::Result<u64> {
         let draft = File::open(&self.0)?;
         draft.sync_all()?;
         match fs::hard_link(&self.0, file) {
@@ -129,6 +135,7 @@ impl Drop for Draft {
     }
 }
 
-fn refused(file: &Path, why: impl std::fmt::Display) -> super::failure::Failure {
+/// Why there is no backup.
+pub(super) fn refused(file: &Path, why: impl std::fmt::Display) -> super::failure::Failure {
     StoreError::Backup(format!("cannot write the backup {}: {why}", file.display())).into()
 }

@@ -1,11 +1,11 @@
 //! The schema, step by step: numbered SQL texts inside the program, each run once, its SHA-256 kept in the database. A
 //! database with a step this program does not have, or has in other words, is refused untouched.
 
-use aws_lc_rs::digest;
 use rusqlite::{Connection, ErrorCode};
 
 use super::failure::{Failure, Outcome};
 use crate::StoreError;
+use crate::schema::{self, sha256};
 
 /// `kfob` in ASCII: tells a keyfob database from another program's.
 const APPLICATION_ID: i32 = 0x6b66_6f62;
@@ -77,27 +77,8 @@ fn run_in_transaction(db: &Connection, steps: &[&str]) -> Outcome<()> {
 fn applied(db: &Connection, steps: &[&str]) -> Outcome<usize> {
     let mut statement = db.prepare(APPLIED)?;
     let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))?;
-    let mut count = 0;
-    for row in rows {
-        let (number, hash) = row?;
-        let Some(sql) = steps.get(count) else {
-            let text = format!("it has step {number}, and this version ends at {}: use a newer keyfob", steps.len());
-            return Err(StoreError::Schema(text).into());
-        };
-        if hash != sha256(sql) {
-            let text =
-                format!("step {number} differs from this version's: was this database made by a changed keyfob?");
-            return Err(StoreError::Schema(text).into());
-        }
-        count += 1;
-    }
-    Ok(count)
-}
-
-fn sha256(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    hash
+    let recorded = rows.collect::<Result<Vec<_>, _>>()?;
+    Ok(schema::applied(steps, &recorded)?)
 }
 
 fn unreadable(cause: rusqlite::Error) -> Failure {

@@ -1,0 +1,66 @@
+//! The installation's one row: incarnation, root key check, revision, public URL.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use keyfob_core::change::Revision;
+use keyfob_core::id::Incarnation;
+use keyfob_core::time::Timestamp;
+
+use super::connection::Statement;
+use super::failure::{Outcome, corrupt};
+use super::row;
+use super::transaction::{Answer, Db, Transaction};
+use crate::root_key::RootKey;
+use crate::{Audit, Life, StoreError, column};
+
+const INSERT: &str = "INSERT INTO meta (\"only\", incarnation, root_key_check, revision) VALUES (1, $1, $2, 0) \
+    ON CONFLICT DO NOTHING";
+const FIND: &str = "SELECT incarnation, root_key_check, revision FROM meta";
+const REVISION: &str = "SELECT revision FROM meta";
+const LIFE: &str = "SELECT restored_at, backed_up_at FROM meta";
+const PUBLIC_URL: &str = "SELECT public_url FROM meta";
+const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = $1";
+
+/// The incarnation and the revision; in a new database the row is made. Fails if the root key is another than the row's.
+pub(super) async fn open(db: &mut impl Db, root_key: &RootKey, fresh: [u8; 16]) -> Outcome<(Incarnation, Revision)> {
+    let check = root_key.derive("check-value");
+    db.rows(INSERT, &[&fresh, &*check]).await?;
+    let found = db.row(FIND, &[]).await?.ok_or_else(gone)?;
+    match verify_slices_are_equal(&row::bytes::<32>(&found, 1)?, check.as_slice()) {
+        Ok(()) => Ok((Incarnation(row::bytes(&found, 0)?), Revision(column::unsigned(row::column(&found, 2)?)?))),
+        Err(_) => Err(StoreError::WrongRootKey.into()),
+    }
+}
+
+/// The newest committed revision.
+pub(super) async fn revision(db: &mut impl Db) -> Outcome<Revision> {
+    let found = db.row(REVISION, &[]).await?.ok_or_else(gone)?;
+    Ok(Revision(column::unsigned(row::column(&found, 0)?)?))
+}
+
+/// What reads the newest revision.
+pub(super) fn read_revision() -> Statement {
+    Statement::With(REVISION, Vec::new())
+}
+
+/// When this life began by a restore, and when it was last backed up.
+pub(super) async fn life(db: &mut impl Db) -> Outcome<Life> {
+    let found = db.row(LIFE, &[]).await?.ok_or_else(gone)?;
+    let at = |index| -> Outcome<Option<Timestamp>> { Ok(row::column::<Option<i64>>(&found, index)?.map(column::time)) };
+    Ok(Life { restored_at: at(0)?, backed_up_at: at(1)? })
+}
+
+/// The origin, if one is kept.
+pub(super) async fn public_url(db: &mut impl Db) -> Outcome<Option<String>> {
+    row::column(&db.row(PUBLIC_URL, &[]).await?.ok_or_else(gone)?, 0)
+}
+
+/// Keep the origin.
+pub(super) fn set_public_url(transaction: &mut Transaction<'_>, url: &str, by: &Audit) -> Answer<()> {
+    transaction.audit(by);
+    transaction.later(SET_PUBLIC_URL, values![url.to_owned()]);
+    Answer::Known(())
+}
+
+fn gone() -> super::failure::Failure {
+    corrupt("the row of the installation is gone")
+}

@@ -1,0 +1,58 @@
+//! The connections of this process: a bounded number, made when they are needed, used by one piece of work at a time. One
+//! that broke, or whose answer was late, is never used again. Whoever finds none free waits a bounded time.
+
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
+use deadpool::{Runtime, managed};
+
+use super::connection::{Address, Connection};
+use super::failure::{Failure, Outcome};
+use crate::{Result, StoreError};
+
+/// The connections.
+pub(super) struct Pool(managed::Pool<Maker>);
+
+/// A connection for one piece of work; goes back when it is dropped.
+pub(super) type Lease = Object<Maker>;
+
+/// Makes connections.
+pub(super) struct Maker(Address);
+
+impl Manager for Maker {
+    type Type = Connection;
+    type Error = Failure;
+
+    async fn create(&self) -> Outcome<Connection> {
+        self.0.connect().await
+    }
+
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Failure> {
+        if connection.is_closed() { Err(RecycleError::message("it broke")) } else { Ok(()) }
+    }
+}
+
+impl Pool {
+    /// At most `most` connections to `address`, and so long a wait for a free one; none is made yet.
+    pub(super) fn new(address: Address, most: usize, patience: Duration) -> Result<Self> {
+        let pool = managed::Pool::builder(Maker(address)).max_size(most.max(1)).wait_timeout(Some(patience));
+        let pool = pool.runtime(Runtime::Tokio1).build();
+        pool.map(Self).map_err(|cause| StoreError::Unavailable(cause.to_string()))
+    }
+
+    /// A free connection, or a new one.
+    pub(super) async fn lease(&self) -> Outcome<Lease> {
+        self.0.get().await.map_err(|problem| match problem {
+            PoolError::Backend(failure) => failure,
+            PoolError::Timeout(TimeoutType::Wait) => {
+                StoreError::Unavailable("all connections to the database are in use".to_owned()).into()
+            }
+            other => StoreError::Unavailable(other.to_string()).into(),
+        })
+    }
+
+    /// Give up a connection that must not be used again.
+    pub(super) fn discard(lease: Lease) {
+        drop(Object::take(lease));
+    }
+}

@@ -1,0 +1,192 @@
+//! Several nodes on one database, and a database that fails them.
+
+use std::time::Duration;
+
+use keyfob_core::user::Status;
+
+use super::super::migrate;
+use super::*;
+use crate::conformance::races::together;
+use crate::conformance::refresh_tokens::used;
+use crate::{Refreshed, Saved};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_nodes_that_start_at_once_one_makes_the_schema_and_the_life() {
+    let database = Database::fresh();
+    let lives = together(8, |number| {
+        let url = database.url.clone();
+        async move {
+            let fresh_incarnation = [u8::try_from(number).unwrap(); 16];
+            open(&url, Options { fresh_incarnation, ..options(1) }).await.unwrap().incarnation()
+        }
+    });
+    let lives = lives.await;
+    assert!(lives.iter().all(|life| *life == lives[0]), "{lives:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_run_once_and_a_failed_one_leaves_nothing_behind() {
+    const ONE: &str = "CREATE TABLE one (a bigint)";
+    const TWO: &str = "CREATE TABLE two (a bigint)";
+    let database = Database::fresh();
+    let connection = Address::parse(&database.url).unwrap().connect().await.unwrap();
+    assert!(migrate::run(&connection, &[ONE, "CREATE TABLE broken ("]).await.is_err());
+    migrate::run(&connection, &[ONE]).await.unwrap();
+    migrate::run(&connection, &[ONE, TWO]).await.unwrap();
+    migrate::run(&connection, &[ONE, TWO]).await.unwrap();
+    assert_eq!(migrate::applied(&connection, &[ONE, TWO]).await.unwrap(), 2);
+}
+
+/// Two nodes do what one does alone: the whole suite's races, with every other call on the other node, would say the same;
+/// these are the two that matter most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_two_nodes_share_one_budget() {
+    let database = Database::fresh();
+    let nodes = [node(&database.url).await, node(&database.url).await];
+    made(&nodes[0], "alice").await;
+    let tried = together(60, |number| {
+        let store = Arc::clone(&nodes[number % 2]);
+        async move {
+            let attempt = attempt("alice", START);
+            loop {
+                match store.reserve_attempt(&attempt).await.unwrap() {
+                    Reservation::Reserved(_) => break,
+                    Reservation::Wait => tokio::task::yield_now().await,
+                    Reservation::Refused { .. } => return false,
+                }
+            }
+            store.record_failed_attempt(&failure(&attempt, START)).await.unwrap();
+            true
+        }
+    });
+    assert_eq!(tried.await.into_iter().filter(|tried| *tried).count(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_uses_at_two_nodes_one_makes_the_successor_and_none_outlives_a_disable() {
+    let database = Database::fresh();
+    let nodes = [node(&database.url).await, node(&database.url).await];
+    for round in 0..10 {
+        let user = made(&nodes[0], &format!("user{round}")).await;
+        let attempt = reserved(&nodes[0], user.username.as_str(), START).await;
+        let login = login(&attempt, &user);
+        assert_eq!(nodes[1].record_login(&login).await.unwrap(), Saved::Saved);
+        let answers = together(9, |number| {
+            let (store, user) = (Arc::clone(&nodes[number % 2]), user.clone());
+            async move {
+                if number == 8 {
+                    let by = audit("user.disabled", START);
+                    revision_of(store.set_status(user.id, Status::Disabled, &by).await.unwrap());
+                    return None;
+                }
+                Some(store.refresh(&used(login.refresh, START, &user)).await.unwrap())
+            }
+        });
+        let answers: Vec<_> = answers.await.into_iter().flatten().collect();
+        assert!(answers.iter().filter(|answer| matches!(answer, Refreshed::Rotated(_))).count() <= 1, "{answers:?}");
+        assert!(!is_live(&nodes[0], login.session.id).await);
+    }
+    assert!(nodes[1].revision().await.unwrap() == Revision(20), "ten sessions, ten users, and no refresh");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_and_a_refresh_do_not_wait_for_the_revision() {
+    let (store, database) = fresh().await;
+    let user = made(&store, "alice").await;
+    let client = sql(&database.url).await;
+    client.batch_execute("BEGIN; SELECT * FROM meta FOR UPDATE").await.unwrap();
+    let attempt = reserved(&store, "alice", START).await;
+    let login = login(&attempt, &user);
+    assert_eq!(store.record_login(&login).await.unwrap(), Saved::Saved);
+    let refreshed = store.refresh(&used(login.refresh, START, &user)).await.unwrap();
+    assert!(matches!(refreshed, Refreshed::Rotated(_)), "{refreshed:?}");
+    let late = store.set_policy("one", &audit("policy.set", START)).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "what raises it does: {late:?}");
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(revision_of(store.set_policy("one", &audit("policy.set", START)).await.unwrap()), Revision(1));
+}
+
+/// Makes the end of each transaction that writes an audit row run `body`.
+async fn at_commit(url: &str, body: &str) -> tokio_postgres::Client {
+    let client = sql(url).await;
+    let trap = format!(
+        "CREATE OR REPLACE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$; \
+        DROP TRIGGER IF EXISTS trap ON audit; CREATE CONSTRAINT TRIGGER trap AFTER INSERT ON audit \
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap()"
+    );
+    client.batch_execute(&trap).await.unwrap();
+    client
+}
+
+#[tokio::test]
+async fn a_commit_with_a_warning_is_not_acknowledged() {
+    let (store, database) = fresh().await;
+    let client = at_commit(&database.url, "RAISE WARNING 'the transaction has already committed locally';").await;
+    let mut doorbell = store.doorbell();
+    let by = audit("policy.set", START);
+    let doubtful = store.set_policy("one", &by).await;
+    assert!(matches!(&doubtful, Err(StoreError::Unavailable(text)) if text.contains("warning")), "{doubtful:?}");
+    assert!(!doorbell.has_changed().unwrap());
+    assert_eq!(store.revision().await.unwrap(), Revision(1), "it was committed, and nobody was told so");
+    client.batch_execute("DROP TRIGGER trap ON audit").await.unwrap();
+    assert_eq!(revision_of(store.set_policy("two", &by).await.unwrap()), Revision(2));
+    doorbell.wait_for(|revision| *revision == Revision(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_not_acknowledged_and_not_done_again() {
+    let (store, database) = fresh().await;
+    let client = at_commit(&database.url, "PERFORM pg_terminate_backend(pg_backend_pid());").await;
+    let by = audit("policy.set", START);
+    let doubtful = store.set_policy("one", &by).await;
+    assert!(matches!(&doubtful, Err(StoreError::Unavailable(text)) if text.contains("not known")), "{doubtful:?}");
+    client.batch_execute("DROP TRIGGER trap ON audit").await.unwrap();
+    let first = store.set_policy("two", &by).await.unwrap();
+    assert_eq!(revision_of(first), Revision(1), "the broken connection was not used again");
+}
+
+#[tokio::test]
+async fn what_a_deadlock_undid_is_done_again() {
+    let (store, database) = fresh().await;
+    let client = at_commit(
+        &database.url,
+        "IF nextval('tries') < 3 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = 'deadlock_detected'; END IF;",
+    );
+    let client = client.await;
+    client.batch_execute("CREATE SEQUENCE tries").await.unwrap();
+    let by = audit("policy.set", START);
+    assert_eq!(revision_of(store.set_policy("one", &by).await.unwrap()), Revision(1), "at the third try");
+    assert_eq!(store.audit(10).await.unwrap().len(), 1, "and once");
+    client.batch_execute("ALTER SEQUENCE tries MINVALUE -100 RESTART -50").await.unwrap();
+    let never = store.set_policy("two", &by).await;
+    assert!(matches!(&never, Err(StoreError::Unavailable(text)) if text.contains("deadlock")), "{never:?}");
+    let tries = client.query_one("SELECT last_value FROM tries", &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(tries, -46, "five times, and no more");
+    assert_eq!(store.policy().await.unwrap().unwrap().version, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_the_database_loses_nothing_and_needs_nobody() {
+    let cluster = cluster::Cluster::start(&[]);
+    cluster.create("keyfob");
+    let store = node(&cluster.url("keyfob")).await;
+    let user = made(&store, "alice").await;
+    let session = signed_in(&store, &user, START).await;
+    revision_of(store.end_session(session, None, &audit("session.ended", START)).await.unwrap());
+    cluster.restart();
+    assert!(!is_live(&store, session).await, "what was acknowledged is there");
+    cluster.restart();
+    let by = audit("policy.set", START);
+    assert_eq!(revision_of(store.set_policy("one", &by).await.unwrap()), Revision(2));
+    drop(cluster);
+    assert!(matches!(store.user(user.id).await, Err(StoreError::Unavailable(_))), "could not tell");
+}
+
+#[tokio::test]
+async fn a_statement_that_hangs_is_given_up_before_a_lease_ends() {
+    let (store, database) = fresh().await;
+    let client = sql(&database.url).await;
+    client.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(2), store.user_by_name(&name("alice"))).await;
+    assert!(matches!(read, Ok(Err(StoreError::Unavailable(_)))), "{read:?}");
+}
