@@ -23,6 +23,7 @@ pub mod http;
 pub mod key_uses;
 pub mod keys;
 pub mod log;
+mod looks_secret;
 pub mod metadata;
 pub mod metrics;
 mod new_key;

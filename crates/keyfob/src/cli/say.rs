@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::control::FailedSignInsView;
 
 /// Print bytes as they are.
 pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
@@ -77,6 +78,13 @@ pub(super) fn resumed(as_json: bool, what: &str, names: &[String]) -> Result<(),
         return json(&serde_json::json!({ "resumed": names }));
     }
     data(&names.iter().fold(String::new(), |text, name| text + name + "\n"))
+}
+
+/// How many sign-ins failed, when, and from how many networks.
+pub(super) fn failed_sign_ins(failed: &FailedSignInsView) -> String {
+    let FailedSignInsView { count, first_at, last_at, networks } = failed;
+    let networks = if *networks == 1 { "1 network".to_owned() } else { format!("{networks} networks") };
+    format!("{count} between {first_at} and {last_at}, from {networks}")
 }
 
 /// Warn.

@@ -5,7 +5,7 @@ use keyfob_core::user::{RoleName, Status, Username};
 
 use super::failure::Failure;
 use super::{Common, key, password, say};
-use crate::control::{FailedSignInsView, Intention, Outcome, UserView, carry_out};
+use crate::control::{Intention, Outcome, UserView, carry_out};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -145,7 +145,7 @@ fn show(common: &Common, outcome: Outcome, done: Option<&str>) -> Result<(), Fai
     if common.json {
         return say::json(&user);
     }
-    let (roles, failed) = (roles(&user), user.failed_sign_ins.as_ref().map(failed));
+    let (roles, failed) = (roles(&user), user.failed_sign_ins.as_ref().map(say::failed_sign_ins));
     let mut fields = vec![
         ("user", user.username.as_str()),
         ("id", &user.id),
@@ -175,12 +175,6 @@ async fn list(common: &Common) -> Result<(), Failure> {
     }
     let row = |user: &UserView| [user.username.clone(), status(user).to_owned(), user.id.clone(), roles(user)];
     say::data(&say::table(["user", "status", "id", "roles"], &all.iter().map(row).collect::<Vec<_>>()))
-}
-
-fn failed(failed: &FailedSignInsView) -> String {
-    let FailedSignInsView { count, first_at, last_at, networks } = failed;
-    let networks = if *networks == 1 { "1 network".to_owned() } else { format!("{networks} networks") };
-    format!("{count} between {first_at} and {last_at}, from {networks}")
 }
 
 fn status(user: &UserView) -> &'static str {

@@ -58,6 +58,9 @@ impl Draft {
         if settings.listen == settings.internal_listen && settings.listen.port() != 0 {
             return Err(("`listen` and `internal-listen` are the same address", "give one of them another port"));
         }
+        // What an address may try must be remembered, or it would be forgotten before it is too much.
+        let throttle = &mut settings.throttle;
+        throttle.unknown_names = throttle.unknown_names.max(throttle.address_failures);
         Ok(settings)
     }
 }

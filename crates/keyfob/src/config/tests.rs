@@ -105,6 +105,15 @@ fn password_hashing_cannot_be_made_too_cheap() {
 }
 
 #[test]
+fn as_many_unknown_names_are_remembered_as_an_address_may_try() {
+    let throttle = |text: &str| settings(&format!("[throttle]\n{text}")).throttle;
+    assert_eq!(throttle("unknown-names = 100").unknown_names, 100);
+    // Else the failures of an address would be forgotten before they are too many.
+    assert_eq!(throttle("unknown-names = 100\naddress-failures = 5000").unknown_names, 5000);
+    assert_eq!(throttle("address-failures = 1000000").unknown_names, 1_000_000);
+}
+
+#[test]
 fn an_unknown_variable_is_a_warning_and_a_service_name_is_nothing() {
     let variables = [("KEYFOB_LISTENER", "x"), ("KEYFOB_SERVICE_HOST", "10.0.0.1"), ("KEYFOB_PORT", "tcp://x")];
     let loaded = load(&sources("", &variables, &[])).expect("only warnings");

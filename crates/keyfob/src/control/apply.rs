@@ -12,13 +12,19 @@ mod users;
 pub(super) use installation::hex;
 pub(crate) use token::decode;
 
+use std::time::Duration;
+
 use keyfob_core::id::UserId;
 use keyfob_core::policy::Policy;
 use keyfob_core::user::{User, Username};
 use keyfob_store::{Audit, Changed, StoreError};
 
-use super::{Desk, Intention, Outcome, Problem};
+use super::{Desk, FailedSignInsView, Intention, Outcome, Problem};
 use crate::clock;
+use crate::looks_secret::looks_secret;
+
+/// How far back failed sign-ins are counted for people.
+const FAILED_SIGN_INS_SHOWN: Duration = Duration::from_hours(24);
 
 /// Carry out `intention` on behalf of `actor` (such as `cli:ada`). When this returns `Ok`, the change is durable and in
 /// force at every guard of the process.
@@ -96,9 +102,18 @@ fn no_such_user(named: &str) -> Problem {
     Problem::refused(format!("there is no user `{}`", shown(named))).hint("list them with `keyfob user list`")
 }
 
-/// What an operator named, for a message. Somebody may have given a key or a secret, which must not be repeated.
+/// What an operator named, for a message. Somebody may have given a key, a secret or a token, which must not be repeated.
 fn shown(named: &str) -> String {
-    if named.contains("fob_") { "fob_…".to_owned() } else { named.escape_debug().to_string() }
+    if !looks_secret(named) {
+        return named.escape_debug().to_string();
+    }
+    (if named.contains("fob_") { "fob_…" } else { "eyJ…" }).to_owned()
+}
+
+/// The failed sign-ins of a user, or of all names that nobody has, of the last 24 hours.
+async fn failed_sign_ins(desk: &Desk, user: Option<UserId>) -> Result<Option<FailedSignInsView>, Problem> {
+    let failed = desk.store.failed_sign_ins(user, clock::now() - FAILED_SIGN_INS_SHOWN).await;
+    Ok(failed.map_err(unavailable)?.map(FailedSignInsView::from))
 }
 
 /// The policy in force; without one, none. A stored policy that this version cannot read is none either: `doctor`

@@ -75,7 +75,7 @@ pub enum Outcome {
     /// A backup was made and verified.
     Backup(BackupView),
     /// The state of the database.
-    Examination(Examination),
+    Examination(Box<Examination>),
 }
 
 /// Why an intention was not carried out.

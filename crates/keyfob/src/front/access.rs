@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use tracing::Level;
 
 use crate::clock;
+use crate::looks_secret::looks_secret;
 use crate::request_id::RequestId;
 use crate::serve::listener::Connection;
 
@@ -43,11 +44,7 @@ pub(super) fn log<B>(line: Line, response: &Response<B>) {
 /// The path up to the first segment that has one of our secrets or a token in it, however it is encoded and whatever is
 /// before it there, such as `Bearer%20`.
 fn without_secret(path: &str) -> Cow<'_, str> {
-    let is_token = |segment: &str| segment.split_once("eyJ").is_some_and(|(_, rest)| rest.contains('.'));
-    let is_secret = |segment: &str| {
-        let segment = percent_decode_str(segment).decode_utf8_lossy();
-        segment.contains("fob_") || is_token(&segment)
-    };
+    let is_secret = |segment: &str| looks_secret(&percent_decode_str(segment).decode_utf8_lossy());
     let mut at = 0;
     for segment in path.split('/') {
         if is_secret(segment) {

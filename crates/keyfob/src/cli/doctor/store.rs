@@ -9,9 +9,10 @@ use keyfob_core::time::Timestamp;
 use keyfob_store::high_water::HighWater;
 
 use super::Finding;
+use crate::cli::say;
 use crate::clock;
 use crate::config::Settings;
-use crate::control::{self, Examination, Intention, Outcome};
+use crate::control::{self, Examination, FailedSignInsView, Intention, Outcome};
 
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     if !settings.data.join("keyfob.db").exists() {
@@ -24,7 +25,7 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![owner];
     findings.extend(engine(&settings.data.join("keyfob.db")));
     match control::carry_out(settings, Intention::Examine).await {
-        Ok(Outcome::Examination(examination)) => findings.extend(read(settings, examination)),
+        Ok(Outcome::Examination(examination)) => findings.extend(read(settings, *examination)),
         Ok(_) => findings.push(Finding::fail("database", "the running keyfob is another version", "restart it")),
         Err(problem) => {
             let hint = problem.hint.unwrap_or_else(|| "look at the log of the server".to_owned());
@@ -99,6 +100,11 @@ fn high_water(dir: &Path, revision: u64) -> Finding {
     }
 }
 
+/// What was tried at names that nobody has. Many are no fault of this installation's: a fact, not a warning.
+fn strangers(failed: &FailedSignInsView) -> Finding {
+    Finding::ok("strangers", format!("failed sign-ins at names that nobody has: {}", say::failed_sign_ins(failed)))
+}
+
 fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
     let Examination { revision, users, sessions, audit, .. } = found;
     let sound = format!("sound, at revision {revision}, {users} users, {sessions} sessions, {audit} audit rows");
@@ -124,6 +130,7 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
     let mark = high_water(&settings.data, revision);
     let backup = backed_up(found.backed_up_at.as_deref(), clock::now());
     let mut findings = vec![database, Finding::ok("incarnation", life), mark, backup, policy];
+    findings.extend(found.failed_at_unknown_names.as_ref().map(strangers));
     findings.extend(signing_key(found.signing_key, found.signing_key_overdue_since));
     match (&settings.public_url, found.public_url) {
         (Some(set), Some(stored)) if *set != stored => findings.push(Finding::warn(

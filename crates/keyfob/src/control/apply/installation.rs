@@ -6,7 +6,7 @@ use keyfob_core::id::Incarnation;
 use keyfob_core::policy::Policy;
 use keyfob_store::StoreError;
 
-use super::{audit, unavailable};
+use super::{audit, failed_sign_ins, unavailable};
 use crate::clock::{self, rfc3339};
 use crate::control::{BackupView, Desk, Examination, Outcome, PolicyView, Problem, TableView};
 use crate::rotation;
@@ -50,7 +50,7 @@ pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
     let stored = desk.store.policy().await.map_err(unavailable)?;
     let parsed = stored.as_ref().map(|stored| Policy::parse(&stored.text, stored.version));
     let life = desk.store.life().await.map_err(unavailable)?;
-    Ok(Outcome::Examination(Examination {
+    Ok(Outcome::Examination(Box::new(Examination {
         incarnation: hex(desk.store.incarnation()),
         restored_at: life.restored_at.map(rfc3339),
         backed_up_at: life.backed_up_at.map(rfc3339),
@@ -58,11 +58,12 @@ pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
         users: counts.users,
         sessions: counts.sessions,
         audit: counts.audit,
+        failed_at_unknown_names: failed_sign_ins(desk, None).await?,
         revision: desk.store.revision().await.map_err(unavailable)?.0,
         signing_key: ring.active().map(|key| key.kid.to_string()),
         signing_key_overdue_since: life_ended.map(rfc3339),
         policy: stored.map(|stored| stored.version),
         policy_problem: parsed.and_then(Result::err).map(|problem| problem.to_string()),
         public_url: desk.store.public_url().await.map_err(unavailable)?,
-    }))
+    })))
 }

@@ -1,22 +1,17 @@
 //! Intentions about users.
 
-use std::time::Duration;
-
 use keyfob_core::id::UserId;
 use keyfob_core::password::{Password, PasswordHash};
 use keyfob_core::secret::Secret;
 use keyfob_core::user::{RoleName, Status, User, Username};
 use keyfob_store::{Made, NewUser, PasswordChange};
 
-use super::{audit, find, no_such_user, policy_in_force, settle, unavailable};
+use super::{audit, failed_sign_ins, find, no_such_user, policy_in_force, settle, unavailable};
 use crate::clock;
-use crate::control::{Desk, FailedSignInsView, Outcome, Problem, UserView};
+use crate::control::{Desk, Outcome, Problem, UserView};
 
 /// Roles a user may have: a header names them all to the API, and headers are small.
 const ROLES_MAX: usize = 64;
-
-/// How far back `user show` counts failed sign-ins.
-const FAILED_SIGN_INS_SHOWN: Duration = Duration::from_hours(24);
 
 pub(super) async fn add(
     desk: &Desk,
@@ -47,8 +42,7 @@ pub(super) async fn list(desk: &Desk, after: Option<&str>) -> Result<Outcome, Pr
 
 pub(super) async fn show(desk: &Desk, named: &str) -> Result<Outcome, Problem> {
     let user = find(desk, named).await?;
-    let failed = desk.store.failed_sign_ins(Some(user.id), clock::now() - FAILED_SIGN_INS_SHOWN).await;
-    let failed = failed.map_err(unavailable)?.map(FailedSignInsView::from);
+    let failed = failed_sign_ins(desk, Some(user.id)).await?;
     let mut outcome = shown(desk, &user, false).await?;
     if let Outcome::User { user, .. } = &mut outcome {
         user.failed_sign_ins = failed;

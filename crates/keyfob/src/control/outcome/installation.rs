@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::FailedSignInsView;
+
 /// A policy as imported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyView {
@@ -69,6 +71,9 @@ pub struct Examination {
     pub sessions: u64,
     /// Audit rows.
     pub audit: u64,
+    /// Failed sign-ins of the last 24 hours at names that nobody has, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at_unknown_names: Option<FailedSignInsView>,
     /// The newest revision.
     pub revision: u64,
     /// Which life of the store this is: 32 hexadecimal digits, in every token as `inc`.

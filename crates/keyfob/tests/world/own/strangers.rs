@@ -45,6 +45,9 @@ fn a_storm_of_strangers_leaves_a_bounded_number_of_rows() {
     let shown = house.run(&["user", "show", "ada"]);
     let failed = shown.lines().find(|line| line.starts_with("failed sign-ins")).unwrap_or_else(|| panic!("{shown}"));
     assert!(failed.contains(" 10 between ") && failed.contains("networks"), "{failed}");
+    let told = house.run(&["doctor"]);
+    let told = told.lines().find(|line| line.contains("strangers")).unwrap_or_else(|| panic!("{told}"));
+    assert!(told.contains(" 400 between ") && told.contains("networks"), "{told}");
     assert_eq!(house.me(&token)["username"], "ada", "and nobody was thrown out");
     let json: Value = serde_json::from_str(&house.run(&["user", "show", "ada", "--json"])).unwrap();
     assert_eq!(json["failed_sign_ins"]["count"], 10, "{json}");
