@@ -106,6 +106,10 @@ mod tests {
         }
         // RFC 8414 §2: without it, the default would be grants that are not here.
         assert_eq!(server["grant_types_supported"], json!(["client_credentials", "refresh_token"]));
+        for (endpoint, last) in [("token", "none"), ("revocation", "none"), ("introspection", "Bearer")] {
+            let methods = &server[format!("{endpoint}_endpoint_auth_methods_supported")];
+            assert_eq!(methods, &json!(["client_secret_basic", "client_secret_post", last]), "{endpoint}");
+        }
         assert_eq!(resource["bearer_methods_supported"], json!(["header"]));
     }
 

@@ -25,8 +25,16 @@ fn every_path_of_the_maps_exists() {
 #[test]
 fn every_test_that_the_standards_name_exists() {
     let text = read("docs/standards.md");
-    let tests =
-        text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 2 && word.chars().all(is_name));
+    let tests = text.split('`').skip(1).step_by(2).filter(|word| is_test(word));
+    // A claim is worth what it can be looked up by: each row names its code and its test.
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| text")).collect();
+    for row in &rows {
+        let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        assert!(cells.len() == 6 && is_path(cells[3]) && is_test(cells[4]), "{row}");
+    }
+    for rfc in ["9068", "7009", "7662", "8414", "9728"] {
+        assert!(rows.iter().any(|row| row.starts_with(&format!("| RFC {rfc}"))), "no row is of RFC {rfc}");
+    }
     let sources = sources();
     let mut named = 0;
     for test in tests {
@@ -64,6 +72,10 @@ fn every_link_within_the_documentation_leads_somewhere() {
 
 fn is_path(word: &str) -> bool {
     TOPS.iter().any(|top| word.starts_with(top)) && !word.contains([' ', '{', '*'])
+}
+
+fn is_test(word: &str) -> bool {
+    word.matches('_').count() > 2 && word.chars().all(is_name)
 }
 
 fn is_name(letter: char) -> bool {

@@ -32,6 +32,7 @@ fn the_metadata_names_the_endpoints_under_the_public_url_and_nothing_of_the_requ
     }
     assert!(!document["grant_types_supported"].as_array().unwrap().contains(&json!("password")));
     let resource = get(&house, RESOURCE);
+    assert_eq!((resource.status, resource.header("content-type")), (200, Some("application/json")));
     assert_eq!(resource.json()["resource"], "https://api.example");
     assert_eq!(resource.json()["authorization_servers"], json!(["https://api.example"]));
     for (path, honest) in [(SERVER, server), (RESOURCE, resource)] {

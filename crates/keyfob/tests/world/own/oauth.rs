@@ -242,6 +242,7 @@ fn a_revoked_token_is_dead_with_all_of_its_session_when_the_answer_comes() {
     assert_eq!(revoke(None, format!("token={mine}")).status, 200, "dead already is fine");
     assert_eq!(revoke(None, "token=nonsense&token_type_hint=refresh_token".to_owned()).status, 200);
     assert_eq!(revoke(None, "nothing=x".to_owned()).json()["error"], "invalid_request");
+    assert_eq!(revoke(None, format!("token={other}&client_id=stranger")).json()["error"], "invalid_client");
     // A registered client ends its own, and authenticates for it.
     let robot = Robot::register(&house, "robot", &["api:use"]);
     let rival = Robot::register(&house, "rival", &["api:use"]);

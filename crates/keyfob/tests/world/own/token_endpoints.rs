@@ -1,9 +1,12 @@
 //! What RFC 7009, 7662, 8707 and 9068 ask of the token, introspection and revocation endpoints alike: the shape of a
 //! request, hints that may be wrong, one resource, and answers that no cache keeps.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::oauth::{INACTIVE, Robot, ask, basic, call, form};
+use crate::support::clock;
 use crate::support::house::{House, PASSWORD, POLICY, login};
 use crate::support::http::Request;
 use crate::support::recorder::Recorder;
@@ -152,4 +155,28 @@ fn a_token_is_for_the_one_resource_there_is_and_is_asked_for_no_other() {
     }
     let next = ask_for(&format!("grant_type=refresh_token&refresh_token={refresh}"), "");
     assert_eq!(next.status, 200, "a refused request used nothing up");
+}
+
+#[test]
+fn a_token_that_has_expired_is_inactive_and_says_no_more() {
+    let settings = &[("KEYFOB_ACCESS_LIFE", "3s"), ("KEYFOB_REFRESH_IDLE", "3s"), ("KEYFOB_LEEWAY", "0s")];
+    let house = House::with("http://127.0.0.1:9", POLICY, settings);
+    house.user("ada", &["caller"]);
+    let server = Robot::register(&house, "resource-server", &[]);
+    let signed_in = sign_in(&house);
+    for member in ["access_token", "refresh_token"] {
+        let body = format!("token={}", text(&signed_in, member));
+        let look = || ask(&house, "introspect", Some(&server.basic()), &body);
+        if member == "access_token" {
+            let seen = look().json();
+            assert_eq!(
+                (&seen["active"], seen["exp"].as_i64()),
+                (&json!(true), seen["iat"].as_i64().map(|iat| iat + 3))
+            );
+        }
+        let dead =
+            clock::until(Duration::from_secs(30), || Some(look()).filter(|answer| answer.json()["active"] == false));
+        let dead = dead.expect(member);
+        assert_eq!((dead.status, dead.body.as_slice()), (200, INACTIVE), "{member}");
+    }
 }
