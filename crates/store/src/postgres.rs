@@ -114,6 +114,7 @@ impl Postgres {
         let pool = Pool::new(Address::parse(url)?, connections, patience)?;
         let opened: Outcome<_> = async {
             let lease = pool.lease().await?;
+            sound::admit(&mut Reader(&lease)).await?;
             migrate::migrate(&lease).await?;
             meta::open(&mut Reader(&lease), &root_key, fresh_incarnation).await
         }
@@ -132,7 +133,7 @@ impl Postgres {
                 Ok(lease) => {
                     let outcome = work(&mut Reader(&lease), &arguments).await;
                     if outcome.as_ref().is_err_and(|failure| !failure.refused) {
-                        Pool::discard(lease);
+                        Pool::abandon(lease);
                     }
                     outcome
                 }

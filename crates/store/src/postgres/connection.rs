@@ -69,11 +69,11 @@ impl Address {
             match &self.tls {
                 None => {
                     let (client, driver) = self.config.connect(NoTls).await?;
-                    Ok(Connection::drive(client, driver))
+                    Ok(Connection::drive(client, driver, None))
                 }
                 Some(tls) => {
                     let (client, driver) = self.config.connect(tls.clone()).await?;
-                    Ok(Connection::drive(client, driver))
+                    Ok(Connection::drive(client, driver, Some(tls.clone())))
                 }
             }
         });
@@ -146,10 +146,11 @@ type Answer<'c> = Pin<Box<dyn Future<Output = Outcome<Vec<Row>>> + Send + 'c>>;
 pub(super) struct Connection {
     client: Client,
     warnings: Arc<AtomicU64>,
+    tls: Option<MakeRustlsConnect>,
 }
 
 impl Connection {
-    fn drive<S, T>(client: Client, mut driver: tokio_postgres::Connection<S, T>) -> Self
+    fn drive<S, T>(client: Client, mut driver: tokio_postgres::Connection<S, T>, tls: Option<MakeRustlsConnect>) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -173,7 +174,27 @@ impl Connection {
                 }
             }
         });
-        Self { client, warnings }
+        Self { client, warnings, tls }
+    }
+
+    /// Give it up, and ask the database to do the same: whatever it was asked last may wait there for a lock, and it would
+    /// not notice that nobody waits for it any more. Never for a COMMIT: cut short, it could show what a standby has not.
+    pub(super) fn abandon(self) {
+        if self.is_closed() {
+            return;
+        }
+        tokio::spawn(async move {
+            let cancel = self.client.cancel_token();
+            let cancelled = timeout(CONNECT_MAX, async {
+                match self.tls.clone() {
+                    None => cancel.cancel_query(NoTls).await,
+                    Some(tls) => cancel.cancel_query(tls).await,
+                }
+            });
+            if !matches!(cancelled.await, Ok(Ok(()))) {
+                tracing::debug!("a statement that was given up may go on at the database");
+            }
+        });
     }
 
     /// Warnings since it was made.

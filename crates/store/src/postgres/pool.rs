@@ -55,4 +55,9 @@ impl Pool {
     pub(super) fn discard(lease: Lease) {
         drop(Object::take(lease));
     }
+
+    /// The same, after a read: see [`Connection::abandon`].
+    pub(super) fn abandon(lease: Lease) {
+        Object::take(lease).abandon();
+    }
 }

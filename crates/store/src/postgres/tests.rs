@@ -20,6 +20,12 @@ async fn fresh() -> (sample::Shared, Database) {
     (node(&database.url).await, database)
 }
 
+/// A store on a database that the test may do anything to.
+async fn own() -> (sample::Shared, Database) {
+    let database = Database::own();
+    (node(&database.url).await, database)
+}
+
 /// A node on that database.
 async fn node(url: &str) -> sample::Shared {
     Arc::from(open(url, options(1)).await.unwrap())
@@ -29,7 +35,8 @@ fn options(root_key: u8) -> Options {
     Options {
         root_key: RootKey::from_bytes([root_key; 32]),
         fresh_incarnation: INCARNATION,
-        connections: CONNECTIONS,
+        // Enough for every race, and half the processes to start.
+        connections: CONNECTIONS / 2,
         // A thousand sign-ins of one user are one after the other, each with its own sync.
         patience: Duration::from_mins(1),
         rng: rng(),
@@ -68,7 +75,7 @@ async fn another_root_key_is_refused() {
 
 #[tokio::test]
 async fn the_database_of_another_program_is_refused_and_left_alone() {
-    let database = Database::fresh();
+    let database = Database::own();
     let client = sql(&database.url).await;
     client.batch_execute("CREATE TABLE letters (text text)").await.unwrap();
     let refusal = open(&database.url, options(1)).await.err().unwrap();
@@ -78,8 +85,28 @@ async fn the_database_of_another_program_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_database_that_may_lose_commits_is_refused() {
+    let database = Database::own();
+    let client = sql(&database.url).await;
+    for level in ["off", "local"] {
+        let set = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = LEVEL', current_database()); END $$";
+        client.batch_execute(&set.replace("LEVEL", level)).await.unwrap();
+        let refusal = open(&database.url, options(1)).await.err().unwrap();
+        assert!(refusal.to_string().contains("can lose what it committed"), "{refusal}");
+    }
+    assert_eq!(
+        client
+            .query_one("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0),
+        0
+    );
+}
+
+#[tokio::test]
 async fn a_newer_or_altered_schema_is_refused() {
-    let (store, database) = fresh().await;
+    let (store, database) = own().await;
     drop(store);
     let client = sql(&database.url).await;
     let newer = "INSERT INTO migrations SELECT max(number) + 1, decode(repeat('00', 32), 'hex') FROM migrations";

@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// How long a server may take to start: a busy machine syncs slowly.
@@ -36,30 +36,71 @@ pub(crate) struct Cluster {
     keeper: Child,
 }
 
-/// A database of one test; it goes with this.
+/// Empties a database but for its schema, whoever still uses it.
+const EMPTY: &str = r"
+SET client_min_messages = error;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid();
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename != 'migrations' LOOP
+    EXECUTE format('DELETE FROM %I', name);
+  END LOOP;
+  FOR name IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' LOOP
+    EXECUTE format('ALTER SEQUENCE %I RESTART', name);
+  END LOOP;
+END $$;
+COMMIT;
+";
+
+/// A database of one test, in the cluster that all tests of this process share.
 pub(crate) struct Database {
-    cluster: &'static Cluster,
     name: String,
     /// Where it is.
     pub(crate) url: String,
+    again: bool,
 }
 
+/// Emptied ones. To make a database and to drop it costs the server seconds on a slow disk.
+static IDLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 impl Database {
-    /// A new, empty one in the cluster that all tests of this process share.
+    /// One without rows, for a test that does nothing to its schema: another may get it afterwards.
     pub(crate) fn fresh() -> Self {
+        let idle = IDLE.lock().unwrap().pop();
+        let (name, url) = idle.map_or_else(Self::make, |name| (name.clone(), Cluster::shared().url(&name)));
+        Self { name, url, again: true }
+    }
+
+    /// One without anything, for a test that does what it likes to it.
+    pub(crate) fn own() -> Self {
+        let (name, url) = Self::make();
+        Self { name, url, again: false }
+    }
+
+    fn make() -> (String, String) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let cluster = Cluster::shared();
         let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        cluster.create(&name);
-        Self { cluster, url: cluster.url(&name), name }
+        Cluster::shared().create(&name);
+        let url = Cluster::shared().url(&name);
+        (name, url)
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // What is left goes with the cluster.
-        let mut drop = self.cluster.client("dropdb");
-        let _ = drop.args(["--force", "--if-exists", &self.name]).stderr(Stdio::null()).status();
+        if !self.again || std::thread::panicking() {
+            return;
+        }
+        let mut psql = Cluster::shared().client("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--output=/dev/null", "-v", "ON_ERROR_STOP=1"]);
+        let emptied = psql.args(["-d", &self.name, "-f", "-"]).stdin(Stdio::piped()).spawn().and_then(|mut psql| {
+            psql.stdin.take().map_or(Ok(()), |mut input| input.write_all(EMPTY.as_bytes()))?;
+            psql.wait()
+        });
+        if emptied.is_ok_and(|status| status.success()) {
+            IDLE.lock().unwrap().push(self.name.clone());
+        }
     }
 }
 

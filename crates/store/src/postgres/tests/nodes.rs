@@ -12,7 +12,7 @@ use crate::{Refreshed, Saved};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_nodes_that_start_at_once_one_makes_the_schema_and_the_life() {
-    let database = Database::fresh();
+    let database = Database::own();
     let lives = together(8, |number| {
         let url = database.url.clone();
         async move {
@@ -28,7 +28,7 @@ async fn of_many_nodes_that_start_at_once_one_makes_the_schema_and_the_life() {
 async fn steps_run_once_and_a_failed_one_leaves_nothing_behind() {
     const ONE: &str = "CREATE TABLE one (a bigint)";
     const TWO: &str = "CREATE TABLE two (a bigint)";
-    let database = Database::fresh();
+    let database = Database::own();
     let connection = Address::parse(&database.url).unwrap().connect().await.unwrap();
     assert!(migrate::run(&connection, &[ONE, "CREATE TABLE broken ("]).await.is_err());
     migrate::run(&connection, &[ONE]).await.unwrap();
@@ -120,7 +120,7 @@ async fn at_commit(url: &str, body: &str) -> tokio_postgres::Client {
 
 #[tokio::test]
 async fn a_commit_with_a_warning_is_not_acknowledged() {
-    let (store, database) = fresh().await;
+    let (store, database) = own().await;
     let client = at_commit(&database.url, "RAISE WARNING 'the transaction has already committed locally';").await;
     let mut doorbell = store.doorbell();
     let by = audit("policy.set", START);
@@ -135,7 +135,7 @@ async fn a_commit_with_a_warning_is_not_acknowledged() {
 
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_not_acknowledged_and_not_done_again() {
-    let (store, database) = fresh().await;
+    let (store, database) = own().await;
     let client = at_commit(&database.url, "PERFORM pg_terminate_backend(pg_backend_pid());").await;
     let by = audit("policy.set", START);
     let doubtful = store.set_policy("one", &by).await;
@@ -147,7 +147,7 @@ async fn a_commit_whose_answer_was_lost_is_not_acknowledged_and_not_done_again()
 
 #[tokio::test]
 async fn what_a_deadlock_undid_is_done_again() {
-    let (store, database) = fresh().await;
+    let (store, database) = own().await;
     let client = at_commit(
         &database.url,
         "IF nextval('tries') < 3 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = 'deadlock_detected'; END IF;",
@@ -183,10 +183,19 @@ async fn a_restart_of_the_database_loses_nothing_and_needs_nobody() {
 }
 
 #[tokio::test]
-async fn a_statement_that_hangs_is_given_up_before_a_lease_ends() {
+async fn a_statement_that_hangs_is_given_up_before_a_lease_ends_here_and_there() {
     let (store, database) = fresh().await;
     let client = sql(&database.url).await;
     client.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let read = tokio::time::timeout(Duration::from_secs(2), store.user_by_name(&name("alice"))).await;
     assert!(matches!(read, Ok(Err(StoreError::Unavailable(_)))), "{read:?}");
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FROM users%'";
+    for _ in 0..100 {
+        if client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the database still waits for the lock, for nobody");
 }
