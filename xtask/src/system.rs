@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[Need] = &[
     },
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
     Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
+    Need { name: "pgbouncer", packages: &["pgbouncer"], present: pgbouncer_is_there },
     Need { name: "openssl", packages: &["openssl"], present: || succeeds("openssl", &["version"]) },
     Need { name: "curl", packages: &["curl"], present: || succeeds("curl", &["--version"]) },
 ];
@@ -114,6 +115,10 @@ fn nginx_is_there() -> bool {
 fn postgresql_is_there() -> bool {
     let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     folders.into_iter().any(|folder| folder.path().join("bin/initdb").exists()) || succeeds("initdb", &["--version"])
+}
+
+fn pgbouncer_is_there() -> bool {
+    succeeds("pgbouncer", &["--version"]) || succeeds("/usr/sbin/pgbouncer", &["--version"])
 }
 
 #[cfg(test)]

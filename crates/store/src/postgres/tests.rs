@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 mod encrypted;
 mod nodes;
+mod pooled;
 mod statements;
 
 use keyfob_core::id::Incarnation;

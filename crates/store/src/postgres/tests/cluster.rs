@@ -169,6 +169,11 @@ impl Cluster {
         assert!(reload.current_dir("/").status().unwrap().success(), "{}", self.log());
     }
 
+    /// Its directory, where its socket is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Make a database.
     pub(crate) fn create(&self, name: &str) {
         let made = self.client("createdb").arg(name).output().unwrap();
@@ -238,7 +243,7 @@ fn programs() -> PathBuf {
 }
 
 /// PostgreSQL refuses to run as root: whom it runs as instead.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").map_or(0, |own| std::os::unix::fs::MetadataExt::uid(&own)) != 0 {
         return None;
     }
@@ -251,7 +256,8 @@ fn unprivileged() -> Option<(u32, u32)> {
     Some(named("postgres").or_else(|| named("nobody")).expect("a user other than root"))
 }
 
-fn as_owner(mut command: Command, owner: Option<(u32, u32)>) -> Command {
+/// That user runs it.
+pub(crate) fn as_owner(mut command: Command, owner: Option<(u32, u32)>) -> Command {
     if let Some((user, group)) = owner {
         command.uid(user).gid(group);
     }
