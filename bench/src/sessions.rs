@@ -35,6 +35,8 @@ const SESSIONS: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 
     FROM n JOIN people ON people.rowid = n.i % (SELECT count(*) FROM people) + 1";
 const PEOPLE: &str = "CREATE TEMP TABLE people AS SELECT id FROM users";
 const REFRESH_TOKENS: &str = "INSERT INTO refresh_tokens (digest, session) SELECT randomblob(32), id FROM sessions";
+const FIRST_TOKENS: &str = "UPDATE sessions SET first_token = token.number FROM refresh_tokens AS token \
+    WHERE token.session = sessions.id";
 const DRAW: &str = "SELECT id, user FROM sessions ORDER BY random() LIMIT ?1";
 
 /// One of the two stores.
@@ -81,6 +83,7 @@ fn fill(file: &Path, count: usize) -> Outcome<Vec<(SessionId, UserId)>> {
     transaction.execute(PEOPLE, [])?;
     transaction.execute(SESSIONS, (i64::try_from(count)?, clock::now().micros()))?;
     transaction.execute(REFRESH_TOKENS, [])?;
+    transaction.execute(FIRST_TOKENS, [])?;
     transaction.commit()?;
     let mut draw = db.prepare(DRAW)?;
     let ids = draw.query_map([i64::try_from(TOKENS)?], |row| {

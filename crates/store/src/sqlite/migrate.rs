@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_bounded_failures.sql"),
     include_str!("migrations/0010_session_use.sql"),
     include_str!("migrations/0011_suspended_by_restore.sql"),
+    include_str!("migrations/0012_token_chains.sql"),
 ];
 
 const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
@@ -165,5 +166,32 @@ mod tests {
         let rows: Vec<(String, String, i64)> = rows.map(Result::unwrap).collect();
         let expected = [("a", "active", 2), ("b", "old", 2), ("c", "old", 2)];
         assert_eq!(rows, expected.map(|(kid, stage, at)| (kid.to_owned(), stage.to_owned(), at)));
+    }
+
+    #[test]
+    fn tokens_from_before_they_were_chains_are_chains_of_their_sessions() {
+        let db = Connection::open_in_memory().unwrap();
+        run(&db, &STEPS[..9]).unwrap();
+        // Used a, then b, both in one microsecond; c is the newest. The other session has d alone.
+        let rows = "PRAGMA foreign_keys = 0; \
+            INSERT INTO sessions (id, user, created_at, expires_at, client_name, address) VALUES \
+            (zeroblob(16), x'01', 1, 9, '', ''), (randomblob(16), x'01', 1, 9, '', ''); \
+            CREATE TEMP TABLE name AS SELECT 'a' AS n, randomblob(32) AS d UNION ALL SELECT 'b', randomblob(32) \
+            UNION ALL SELECT 'c', randomblob(32) UNION ALL SELECT 'd', randomblob(32); \
+            INSERT INTO refresh_tokens SELECT d, CASE n WHEN 'd' THEN (SELECT max(id) FROM sessions) ELSE zeroblob(16) END, \
+            CASE WHEN n < 'c' THEN 5 END, (SELECT d FROM name o WHERE unicode(o.n) = unicode(name.n) + 1 AND name.n < 'c'), \
+            CASE WHEN n < 'c' THEN zeroblob(52) END FROM name; PRAGMA foreign_keys = 1";
+        db.execute_batch(rows).unwrap();
+        run(&db, STEPS).unwrap();
+        let text = |sql: &str| db.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        let links = "SELECT group_concat(n, '') FROM (SELECT n.n || coalesce(m.n, '.') AS n FROM name n \
+            JOIN refresh_tokens t ON t.digest = n.d LEFT JOIN refresh_tokens s ON s.number = t.successor \
+            LEFT JOIN name m ON m.d = s.digest ORDER BY n.n)";
+        assert_eq!(text(links), "abbcc.d.");
+        let firsts = "SELECT group_concat(n, '') FROM (SELECT n FROM sessions s JOIN refresh_tokens t \
+            ON t.number = s.first_token JOIN name ON d = t.digest ORDER BY n)";
+        assert_eq!(text(firsts), "ad");
+        db.execute("DELETE FROM sessions WHERE id = zeroblob(16)", []).unwrap();
+        assert_eq!(text("SELECT group_concat(n, '') FROM refresh_tokens t JOIN name ON d = t.digest"), "d");
     }
 }

@@ -17,8 +17,8 @@ const DISPLACED_MAX: u32 = 1000;
 const FIND: &str = "SELECT id, user, created_at, expires_at, ended_at FROM sessions WHERE id = ?1";
 const LIVE: &str = "SELECT id, user, created_at, expires_at, ended_at, client_name, address FROM sessions \
     WHERE user = ?1 AND ended_at IS NULL AND ?2 < expires_at ORDER BY created_at DESC, id DESC LIMIT 1000";
-const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address, scope, used_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?3)";
+const INSERT: &str = "INSERT INTO sessions (id, user, created_at, expires_at, ended_at, client_name, address, scope, used_at, first_token) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?3, ?9)";
 // Read from its index alone, and no more of it than a user may have sessions.
 const BEYOND: &str = "SELECT id FROM sessions WHERE user = ?1 AND ended_at IS NULL AND ?2 < expires_at \
     ORDER BY used_at DESC, expires_at DESC, id DESC LIMIT ?4 OFFSET ?3";
@@ -47,6 +47,7 @@ pub(super) fn live_of(db: &Connection, user: UserId, now: Timestamp) -> Outcome<
 /// Start the session of a login, with the first token of its family. Raises nothing: a guard that does not know it asks.
 pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
     let Session { id, user, created_at, expires_at, ended_at } = login.session;
+    let first_token = refresh_tokens::add(db, &login.refresh, id)?;
     db.prepare_cached(INSERT)?.execute((
         id.to_bytes(),
         user.to_bytes(),
@@ -56,8 +57,9 @@ pub(super) fn start(db: &Connection, login: &Login) -> Outcome<()> {
         &login.client_name,
         &login.coarse_address,
         login.scope.as_ref().map(ToString::to_string),
+        first_token.0,
     ))?;
-    refresh_tokens::add(db, &login.refresh, id)
+    Ok(())
 }
 
 /// Make room for the session of a login: of the user's live ones, end the least recently used until there are fewer than
@@ -150,7 +152,8 @@ pub(super) fn delete_all(db: &Connection, user: UserId) -> Outcome<()> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
+/// The session in the first five columns.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id: SessionId::from_bytes(row.get(0)?),
         user: UserId::from_bytes(row.get(1)?),

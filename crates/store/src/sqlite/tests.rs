@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::conformance::refresh_tokens::used;
 use crate::conformance::sample::*;
 use crate::conformance::{conformance_suite, sample, signing_keys};
 use crate::fixture::{INCARNATION, rng};
@@ -136,6 +137,31 @@ fn commits_are_synced_and_references_enforced() {
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(pragma("synchronous"), 2, "FULL");
     assert_eq!(pragma("foreign_keys"), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_goes_takes_all_its_tokens_and_no_others() {
+    let (_directory, path) = place();
+    let store = open_again(&path);
+    let alice = made(&store, "alice").await;
+    let bob = made(&store, "bob").await;
+    for user in [&alice, &bob] {
+        let attempt = reserved(&store, user.username.as_str(), START).await;
+        let mut token = login(&attempt, user);
+        assert_eq!(store.record_login(&token).await.unwrap(), Saved::Saved);
+        for _ in 0..3 {
+            let refresh = used(token.refresh, START, user);
+            assert!(matches!(store.refresh(&refresh).await.unwrap(), Refreshed::Rotated(_)));
+            token.refresh = refresh.successor;
+        }
+    }
+    let db = Connection::open(&path).unwrap();
+    let tokens = || db.query_row("SELECT count(*) FROM refresh_tokens", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(tokens(), 8);
+    store.delete_user(alice.id, &audit("user.deleted", START)).await.unwrap();
+    assert_eq!(tokens(), 4, "hers are gone, his are not");
+    store.sweep(START + seconds(100_000)).await.unwrap();
+    assert_eq!(tokens(), 0);
 }
 
 #[tokio::test]
