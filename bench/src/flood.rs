@@ -1,8 +1,5 @@
 //! A flood of sign-ins at ten times what the hashing threads can do, while checks come open-loop at 40 % of the quiet
 //! maximum. What is told: what it does to the checks, who was turned away, and the memory it took.
-//!
-//! A virtual machine is itself stopped for a millisecond or more, several times a second while both cores are busy. So
-//! the p99 is taken of each short window, and the median of the windows is compared; the p99 over all is told beside it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,9 +9,9 @@ use keyfob_core::signing_key::Algorithm;
 use crate::Outcome;
 use crate::figure::{Figure, Target, number};
 use crate::house::{self, House, PASSWORD};
+use crate::latencies::{self, Latencies};
 use crate::load::{self, Heard, Load};
 use crate::process::Server;
-use crate::statistics::{median, quantile};
 use crate::{wire, wrk};
 
 /// Users that sign in, in turn.
@@ -27,8 +24,6 @@ const SHARE: f64 = 0.4;
 const TIMES: f64 = 10.0;
 /// How long each phase lasts.
 const LENGTH: Duration = Duration::from_secs(6);
-/// What one p99 is taken of.
-const WINDOW: Duration = Duration::from_millis(50);
 /// Memory of one hashing thread, MiB.
 const HASH_MIB: f64 = 19.0;
 
@@ -93,32 +88,10 @@ fn capacity(address: std::net::SocketAddr, logins: &[Vec<u8>]) -> Outcome<f64> {
     Ok(20.0 / start.elapsed().as_secs_f64())
 }
 
-/// The latencies of some seconds.
-#[derive(Default)]
-struct Checks {
-    windows: Vec<f64>,
-    all: Vec<f64>,
-}
-
-impl Checks {
-    /// Take the p99 of each [`WINDOW`], in the order of the answers.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a window has some thousand answers")]
-    fn add(&mut self, heard: &Heard, rate: f64) -> Outcome {
-        let latencies = heard.latencies(200);
-        if latencies.len() != heard.answers.len() {
-            return Err("a valid token was refused".into());
-        }
-        let answers = (rate * WINDOW.as_secs_f64()) as usize;
-        self.windows.extend(latencies.chunks_exact(answers.max(100)).map(|window| quantile(window, 0.99)));
-        self.all.extend(latencies);
-        Ok(())
-    }
-}
-
 #[derive(Default)]
 struct Seen {
-    quiet: Checks,
-    flood: Checks,
+    quiet: Latencies,
+    flood: Latencies,
     signed_in: usize,
     turned_away: usize,
     other: usize,
@@ -139,15 +112,6 @@ impl Seen {
 
     #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 sign-ins")]
     fn figures(&self, checks: &Load<'_>, logins: &Load<'_>, idle: f64, after: f64, peak: f64) -> Vec<Figure> {
-        let (quiet, flood) = (median(&self.quiet.windows), median(&self.flood.windows));
-        let overall = [&self.quiet, &self.flood].map(|checks| number(quantile(&checks.all, 0.99)));
-        let words_of_checks = format!(
-            "median of the p99 of {} windows of {} ms; p99 over all, the machine's own stops included: {} us, quiet {} us",
-            self.flood.windows.len(),
-            WINDOW.as_millis(),
-            overall[1],
-            overall[0]
-        );
         let all = (self.signed_in + self.turned_away + self.other) as f64;
         let share = self.turned_away as f64 / all.max(1.0) * 100.0;
         let words = format!(
@@ -161,14 +125,12 @@ impl Seen {
         // One hashing thread: the server has one core.
         let most = (idle + HASH_MIB) * 1.2;
         vec![
-            Figure::ratio(
+            latencies::figure(
                 &format!("p99 of checks at {}/s in a login flood, beside quiet", number(checks.rate)),
-                format!("{} us", number(flood)),
-                format!("{} us", number(quiet)),
-                flood / quiet,
+                &self.flood,
+                &self.quiet,
                 Target::AtMost(2.0),
-            )
-            .with(&words_of_checks),
+            ),
             Figure::absolute("logins of the flood that got 429", share, "%", Target::None).with(&words),
             Figure::absolute("memory after the login storm", after, "MiB", Target::AtMost(most))
                 .with(&format!("before: {idle:.1}, peak: {peak:.1}; one hashing thread")),

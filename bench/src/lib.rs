@@ -11,6 +11,7 @@ pub mod flood;
 pub mod group_commit;
 pub mod house;
 pub mod introspect;
+pub mod latencies;
 pub mod load;
 pub mod login;
 pub mod memory;

@@ -13,9 +13,10 @@ use crate::Outcome;
 use crate::chains::Chains;
 use crate::figure::{Figure, Target, number};
 use crate::house::{self, House};
-use crate::load::{self, Heard, Load};
+use crate::latencies::{self, Latencies};
+use crate::load::{self, Load};
 use crate::process::Server;
-use crate::statistics::{median, quantile};
+use crate::statistics::median;
 use crate::{wire, wrk};
 
 /// Connections that refresh at once, each with a family.
@@ -105,20 +106,20 @@ fn beside_checks(folder: &Path, rounds: usize) -> Outcome<Vec<Figure>> {
     let checks = load(public, &checks, most.requests / most.seconds * SHARE);
     // Each is used once: a second use would be a retry, which writes nothing.
     let uses: Vec<Vec<u8>> = families.iter().map(|token| wire::refresh(token.expose())).collect();
-    let (mut quiet, mut beside) = (Vec::new(), [Vec::new(), Vec::new()]);
+    let (mut quiet, mut beside) = (Latencies::default(), RATES.map(|_| Latencies::default()));
     let mut unused = uses.as_slice();
     for _ in 0..rounds {
         let [heard] = load::run([&checks])?;
-        quiet.push(p99(&heard)?);
+        quiet.add(&heard, checks.rate)?;
         for (rate, seen) in RATES.into_iter().zip(&mut beside) {
             let (now, later) = unused.split_at(uses_of(rate));
             unused = later;
             let [heard, refreshed] = load::run([&checks, &load(public, now, f64::from(rate))])?;
-            p99(&refreshed)?;
-            seen.push(p99(&heard)?);
+            Latencies::default().add(&refreshed, f64::from(rate))?;
+            seen.add(&heard, checks.rate)?;
         }
     }
-    Ok(figures(checks.rate, median(&quiet), beside.map(|seen| median(&seen))))
+    Ok(figures(checks.rate, &quiet, &beside))
 }
 
 /// Uses in one phase at `rate` a second.
@@ -130,20 +131,11 @@ fn load(address: SocketAddr, requests: &[Vec<u8>], rate: f64) -> Load<'_> {
     Load { address, requests, rate, length: OPEN_LOOP, connections: 32, pipelined: true, nap: Duration::ZERO }
 }
 
-fn figures(checks: f64, quiet: f64, beside: [f64; 2]) -> Vec<Figure> {
-    let words = |micros: f64| format!("{} us", number(micros));
-    let figure = |(rate, seen), target| {
+fn figures(checks: f64, quiet: &Latencies, beside: &[Latencies; 2]) -> Vec<Figure> {
+    let figure = |((rate, seen), target)| {
         let title = format!("p99 of checks at {}/s beside {rate} refreshes/s", number(checks));
-        Figure::ratio(&title, words(seen), format!("quiet: {}", words(quiet)), seen / quiet, target)
+        latencies::figure(&title, seen, quiet, target)
     };
     let targets = [Target::AtMost(1.5), Target::None];
-    RATES.into_iter().zip(beside).zip(targets).map(|(row, target)| figure(row, target)).collect()
-}
-
-fn p99(heard: &Heard) -> Outcome<f64> {
-    let latencies = heard.latencies(200);
-    if latencies.len() != heard.answers.len() || heard.missed > 0 {
-        return Err("a valid token was refused, or not answered".into());
-    }
-    Ok(quantile(&latencies, 0.99))
+    RATES.into_iter().zip(beside).zip(targets).map(figure).collect()
 }
