@@ -3,6 +3,7 @@
 
 mod bench;
 mod campaign;
+mod postgres;
 mod prepare;
 mod run;
 mod system;

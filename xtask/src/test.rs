@@ -1,7 +1,7 @@
 //! Everything that continuous integration asks of a change, in one command.
 
-use crate::prepare;
 use crate::run::{Outcome, cargo, output, say};
+use crate::{postgres, prepare};
 
 /// The steps, cheapest first, so that a slip is told early.
 const STEPS: &[(&str, &[&str])] = &[
@@ -33,11 +33,13 @@ const SABOTAGE: &str = "--features=keyfob-store/sabotage,keyfob-tower/sabotage";
 /// Prepare, check and test.
 pub(crate) fn run() -> Outcome {
     say("xtask: prepare");
-    prepare::run()?;
+    let world = prepare::run()?;
     for (name, arguments) in STEPS {
         say(&format!("xtask: {name}"));
         cargo(arguments)?;
     }
+    say("xtask: the newest PostgreSQL");
+    postgres::test(&world)?;
     dependencies()?;
     say("xtask: all of it passed");
     Ok(())

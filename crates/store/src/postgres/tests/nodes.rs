@@ -6,6 +6,7 @@ use keyfob_core::user::Status;
 
 use super::super::migrate;
 use super::*;
+use crate::conformance::api_keys::new_key;
 use crate::conformance::races::together;
 use crate::conformance::refresh_tokens::used;
 use crate::{Refreshed, Saved};
@@ -136,13 +137,39 @@ async fn a_commit_with_a_warning_is_not_acknowledged() {
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_not_acknowledged_and_not_done_again() {
     let (store, database) = own().await;
-    let client = at_commit(&database.url, "PERFORM pg_terminate_backend(pg_backend_pid());").await;
+    let body = "PERFORM nextval('tries'); PERFORM pg_terminate_backend(pg_backend_pid());";
+    let client = at_commit(&database.url, body).await;
+    client.batch_execute("CREATE SEQUENCE tries").await.unwrap();
     let by = audit("policy.set", START);
     let doubtful = store.set_policy("one", &by).await;
     assert!(matches!(&doubtful, Err(StoreError::Unavailable(text)) if text.contains("not known")), "{doubtful:?}");
+    let tries = client.query_one("SELECT last_value FROM tries", &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(tries, 1, "it might have been committed");
     client.batch_execute("DROP TRIGGER trap ON audit").await.unwrap();
     let first = store.set_policy("two", &by).await.unwrap();
     assert_eq!(revision_of(first), Revision(1), "the broken connection was not used again");
+}
+
+/// What was judged on a session is committed before its end is acknowledged, or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_is_made_after_the_end_of_its_session_was_acknowledged() {
+    let (store, database) = own().await;
+    let user = made(&store, "alice").await;
+    let session = signed_in(&store, &user, START).await;
+    let client = at_commit(&database.url, "IF NEW.event = 'slow' THEN PERFORM pg_sleep(0.3); END IF;").await;
+    let new = crate::NewKey { session: Some(session), ..new_key(&user) };
+    let making = tokio::spawn({
+        let (store, new) = (Arc::clone(&store), new.clone());
+        async move { store.create_key(&new, &audit("slow", START)).await.unwrap() }
+    });
+    let asleep = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while client.query_one(asleep, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    revision_of(store.end_session(session, None, &audit("session.ended", START)).await.unwrap());
+    assert!(store.api_key(new.key.id).await.unwrap().is_some(), "it came first");
+    assert_eq!(making.await.unwrap(), KeyMade::Made);
 }
 
 #[tokio::test]

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, as_owner, unprivileged};
 use super::*;
-use crate::conformance::{
-    api_keys, installation, races, refresh_tokens, sessions, signing_keys, strangers, users,
-};
+use crate::conformance::{api_keys, installation, races, refresh_tokens, sessions, signing_keys, strangers, users};
 
 /// A pgbouncer before the shared cluster; it ends with this.
 struct Pooler {
