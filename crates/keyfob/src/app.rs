@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use keyfob_core::password::{PasswordHash, Rules};
+use keyfob_core::policy::{Credential, Evidence, Policy};
+use keyfob_core::time::Timestamp;
 use keyfob_store::Store;
+use keyfob_tower::guard::{CannotTell, Verify};
 use keyfob_tower::refusal::Style;
 use tokio::sync::Notify;
 
@@ -14,6 +17,7 @@ use crate::hashing::HashingPool;
 use crate::keys::Keys;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
+use crate::node::Node;
 use crate::verify::StoreVerifier;
 
 /// Everything a request may need.
@@ -26,6 +30,8 @@ pub struct App {
     pub keys: ArcSwap<Keys>,
     /// How far the feed is applied.
     pub applied: Applied,
+    /// This node among those that share the store; `None` where this process owns it.
+    pub node: Option<Arc<Node>>,
     /// Where passwords are hashed.
     pub hashing: HashingPool,
     /// Verified instead of a stored hash when there is no such user, at the same cost.
@@ -47,5 +53,54 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.verifier.store
+    }
+
+    /// Whether what is remembered may be believed now. A node of a shared store whose lease ran out asks the store first.
+    ///
+    /// # Errors
+    /// [`CannotTell`].
+    pub async fn fresh(&self) -> Result<(), CannotTell> {
+        match &self.node {
+            Some(node) if !node.holds_lease() => node.catch_up(self).await.map_err(|error| {
+                tracing::warn!(%error, "there is no lease, and the store cannot be asked");
+                CannotTell
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether requests with this token or key would still be let in: for tunnels and long streams.
+    ///
+    /// # Errors
+    /// [`CannotTell`].
+    pub async fn is_live(&self, credential: &Credential) -> Result<bool, CannotTell> {
+        self.fresh().await?;
+        self.verifier.is_live(credential).await
+    }
+
+    /// The same from memory alone; `None` if a fact is not there, or may not be believed.
+    #[must_use]
+    pub fn is_live_in_memory(&self, credential: &Credential, now: Timestamp) -> Option<bool> {
+        let believed = self.node.as_ref().is_none_or(|node| node.holds_lease());
+        believed.then(|| self.verifier.is_live_in_memory(credential, now)).flatten()
+    }
+}
+
+/// The verifier of this node, for as long as what it remembers may be believed.
+impl Verify for App {
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<Evidence, CannotTell> {
+        self.verifier.verify(token, now).await
+    }
+
+    async fn fresh(&self) -> Result<(), CannotTell> {
+        self.fresh().await
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.verifier.policy()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.verifier.now()
     }
 }

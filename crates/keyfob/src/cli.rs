@@ -3,6 +3,7 @@
 
 mod backup;
 mod client;
+mod cluster;
 mod demo;
 mod doctor;
 mod failure;
@@ -77,6 +78,9 @@ enum Command {
     /// List, rotate and retire signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKey),
+    /// Look at the nodes that share a PostgreSQL database
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Export or import the root key, which is kept outside the database
     #[command(subcommand)]
     RootKey(root_key::RootKey),
@@ -125,8 +129,9 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Key(command) => block_on(command.run(common)),
         Command::Policy(command) => block_on(command.run(common)),
         Command::Token(command) => block_on(command.run(common)),
+        Command::Cluster(command) => block_on(command.run(common)),
         Command::SigningKey(command) => block_on(command.run(common)),
-        Command::RootKey(command) => command.run(common),
+        Command::RootKey(command) => block_on(command.run(common)),
         Command::Backup(command) => block_on(command.run(common)),
         Command::Restore(command) => command.run(common),
         Command::Doctor => block_on(doctor::run(common)),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use keyfob_core::lease::Moment;
 use keyfob_core::time::Timestamp;
 
 /// Wall-clock time.
@@ -24,6 +25,20 @@ pub fn rfc3339(at: Timestamp) -> String {
 #[expect(clippy::disallowed_methods, reason = "this is the program's one monotonic clock")]
 pub fn instant() -> Instant {
     Instant::now()
+}
+
+/// Microseconds since this machine started, sleep included (`CLOCK_BOOTTIME`): what leases are counted in.
+#[must_use]
+pub fn boot_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let micros = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000);
+    u64::try_from(micros).unwrap_or(0)
+}
+
+/// The same as a moment.
+#[must_use]
+pub fn boot() -> Moment {
+    Moment::from_micros(boot_micros())
 }
 
 /// The operating system's randomness, by aws-lc.

@@ -2,6 +2,7 @@
 //! Unknown keys are refused with line and column. Nothing later re-checks what this file accepted. A secret is never
 //! a setting: passwords come from a terminal or standard input, keys from files of their own.
 
+mod database;
 mod draft;
 mod keys;
 mod layers;
@@ -24,6 +25,8 @@ use keyfob_core::throttle::Limits;
 
 pub(crate) use value::{duration, origin};
 
+pub use database::Database;
+
 pub use layers::{Loaded, Sources, load};
 pub use problem::{ConfigProblem, Origin};
 
@@ -32,6 +35,10 @@ pub use problem::{ConfigProblem, Origin};
 pub struct Settings {
     /// Data directory (`./keyfob-data`).
     pub data: PathBuf,
+    /// The PostgreSQL database that several nodes share; `None`: SQLite in the data directory.
+    pub database: Option<Database>,
+    /// Whom a denial waits for before it is acknowledged, where several nodes share a database.
+    pub ack: Ack,
     /// Where clients connect (`127.0.0.1:8080`).
     pub listen: SocketAddr,
     /// Where operators and proxies connect (`127.0.0.1:8081`): checks, health, metrics.
@@ -123,6 +130,16 @@ pub enum Tls {
     },
 }
 
+/// Whom a denial waits for before it is acknowledged, where several nodes share a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// For every node: it is final everywhere.
+    #[default]
+    All,
+    /// For the node that made it: the others follow within a lease, two seconds.
+    Local,
+}
+
 /// An address range in CIDR notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -192,6 +209,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data: PathBuf::from("keyfob-data"),
+            database: None,
+            ack: Ack::All,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             internal_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             public_url: None,

@@ -26,10 +26,10 @@ pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};
 pub use outcome::{
-    ApiKeyView, BackupView, ClientView, Examination, FailedSignInsView, KeyView, Outcome, PolicyView, Problem,
-    RestoredView, SessionView, TableView, TokenView, UserView,
+    ApiKeyView, BackupView, ClientView, Examination, FailedSignInsView, KeyView, NodeView, Outcome, PolicyView,
+    Problem, RestoredView, SessionView, TableView, TokenView, UserView,
 };
 pub use reach::{carry_out, offline_desk};
 pub use restore::restore;
 pub use shown_once::ShownOnce;
-pub use store::{OpenStore, RootKeyFile, open_held, open_store, root_key_file};
+pub use store::{OpenStore, RootKeyFile, open, open_for, open_store, root_key_file};

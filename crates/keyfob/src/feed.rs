@@ -11,37 +11,58 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::keys::Keys;
+use crate::peers::Peers;
 
 /// How often the store is asked although no doorbell rang: a lost beat costs at most this.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a change may take to be applied before its acknowledgement is given up as "could not tell".
 const ACKNOWLEDGE_MAX: Duration = Duration::from_secs(10);
 
-/// How far this node has applied the store's changes.
-pub struct Applied(watch::Sender<Revision>);
+/// How far this node has applied the store's changes, and whether the others that share the store have.
+pub struct Applied {
+    here: watch::Sender<Revision>,
+    peers: Option<Peers>,
+}
 
 impl Applied {
     /// Everything up to `revision` was so when the node loaded its facts.
     #[must_use]
     pub fn new(revision: Revision) -> Self {
-        Self(watch::Sender::new(revision))
+        Self { here: watch::Sender::new(revision), peers: None }
+    }
+
+    /// The same where other nodes share the store: a change is in force only when it is at all of them.
+    #[must_use]
+    pub fn and_at(self, peers: Peers) -> Self {
+        Self { peers: Some(peers), ..self }
     }
 
     /// The newest applied revision.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        *self.0.borrow()
+        *self.here.borrow()
     }
 
-    /// Wait until `revision` is applied. `false`: it could not be told in time, so nothing may be acknowledged.
+    /// Wait until `revision`, whose commit has returned, is in force at every node. `false`: it could not be told in
+    /// time, so nothing may be acknowledged.
     pub async fn reached(&self, revision: Revision) -> bool {
-        let mut applied = self.0.subscribe();
+        let everywhere = async {
+            if let Some(peers) = &self.peers {
+                peers.confirmed(revision).await;
+            }
+        };
+        tokio::join!(self.reached_here(revision), everywhere).0
+    }
+
+    /// Wait until `revision` is applied by this node. `false`: it was not in time.
+    pub async fn reached_here(&self, revision: Revision) -> bool {
+        let mut applied = self.here.subscribe();
         let wait = applied.wait_for(|applied| *applied >= revision);
         matches!(tokio::time::timeout(ACKNOWLEDGE_MAX, wait).await, Ok(Ok(_)))
     }
 }
 
-/// Follow the feed until the process stops.
+/// Follow the feed of a store that this process owns, until it stops.
 pub async fn follow(app: Arc<App>) {
     let mut doorbell = app.verifier.store.doorbell();
     loop {
@@ -62,8 +83,11 @@ pub async fn follow(app: Arc<App>) {
     }
 }
 
-/// Apply every change there is.
-async fn catch_up(app: &App) -> Result<()> {
+/// Apply every change there is. Never twice at once: what was read first would be applied last.
+///
+/// # Errors
+/// Those of the store. What was applied until then stays applied.
+pub async fn catch_up(app: &App) -> Result<()> {
     loop {
         let changes = app.verifier.store.changes_since(app.applied.revision()).await?;
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(()) };
@@ -77,7 +101,7 @@ async fn catch_up(app: &App) -> Result<()> {
         for change in &changes {
             apply(app, change.fact).await?;
         }
-        app.applied.0.send_replace(last);
+        app.applied.here.send_replace(last);
     }
 }
 

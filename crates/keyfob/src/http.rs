@@ -75,6 +75,7 @@ pub(crate) async fn own(app: &Arc<App>, connection: &Connection, request: Reques
 /// The page: method and path to handler.
 async fn endpoint(call: Call, rest: &str, allow: &'static str) -> Reply {
     let read = call.parts.method == Method::GET || call.parts.method == Method::HEAD;
+    call.app.fresh().await?;
     match rest {
         "/login" if call.parts.method == Method::POST => login::login(call).await,
         "/logout" if call.parts.method == Method::POST => sessions::logout(call).await,

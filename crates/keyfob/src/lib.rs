@@ -27,6 +27,8 @@ mod looks_secret;
 pub mod metadata;
 pub mod metrics;
 mod new_key;
+pub mod node;
+pub mod peers;
 mod reply;
 mod request_id;
 pub mod rotation;

@@ -55,6 +55,7 @@ pub struct Metrics {
     sign_ins: Vec<Counter>,
     upstream: Vec<Counter>,
     revision: Gauge<u64, AtomicU64>,
+    lease_left: Gauge<f64, AtomicU64>,
     hashing_free: Gauge<u64, AtomicU64>,
     hashes: Counter,
     store_operations: Counter,
@@ -72,6 +73,9 @@ impl Default for Metrics {
         let upstream = family(&mut registry, "upstream_answers", "Answers on the gateway, by status class", &upstream);
         let revision = Gauge::default();
         registry.register("applied_revision", "The newest change this node has applied", revision.clone());
+        let lease_left = Gauge::default();
+        let help = "What is left of this node's lease; without one it asks the store for each request";
+        registry.register_with_unit("lease_left", help, Unit::Seconds, lease_left.clone());
         let hashing_free = Gauge::default();
         registry.register("hashing_places_free", "Places free in the hashing pool", hashing_free.clone());
         let started: Gauge = Gauge::default();
@@ -81,7 +85,7 @@ impl Default for Metrics {
         registry.register("password_hashes", "Password hashes computed", hashes.clone());
         let store_operations = Counter::default();
         registry.register("store_operations", "Reads and intentions the store has served", store_operations.clone());
-        Self { registry, decisions, sign_ins, upstream, revision, hashing_free, hashes, store_operations }
+        Self { registry, decisions, sign_ins, upstream, revision, lease_left, hashing_free, hashes, store_operations }
     }
 }
 
@@ -107,6 +111,9 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, app: &App) -> String {
         self.revision.set(app.applied.revision().0);
+        if let Some(node) = &app.node {
+            self.lease_left.set(node.lease_left().as_secs_f64());
+        }
         self.hashing_free.set(app.hashing.free() as u64);
         self.hashes.inner().store(app.hashing.hashed(), Ordering::Relaxed);
         self.store_operations.inner().store(app.store().operations(), Ordering::Relaxed);

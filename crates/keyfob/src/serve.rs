@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Profile, SessionTagger};
 use keyfob_core::api_key::Mint;
+use keyfob_core::lease::Terms;
 use keyfob_core::password::{Rules, dummy_hash};
 use keyfob_store::{Audit, Store};
 use keyfob_tower::cache::FactCache;
@@ -22,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::clock;
-use crate::config::{Settings, Tls};
+use crate::config::{Ack, Settings, Tls};
 use crate::control;
 use crate::desk;
 use crate::failed_signatures::FailedSignatures;
@@ -33,6 +34,8 @@ use crate::hashing::HashingPool;
 use crate::keys::Keys;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
+use crate::node::{self, Node};
+use crate::peers::Peers;
 use crate::rotation;
 use crate::verify::{Retirements, StoreVerifier};
 use listener::Door;
@@ -71,7 +74,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     let public = bind(settings.listen).await?;
     let internal = bind(settings.internal_listen).await?;
     let (public_address, internal_address) = (public.local_addr()?, internal.local_addr()?);
-    let control::OpenStore { store, tagger, mint, hold, .. } = control::open_store(&settings.data)?;
+    let control::OpenStore { store, tagger, mint, hold, .. } = control::open(&settings).await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let public_url = public_url(&*store, &settings, &format!("{scheme}://{public_address}")).await?;
     if let Some(file) = &settings.policy {
@@ -88,7 +91,10 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         tokio::spawn(listener::run(listener, door, tls, limits, front, stopped.clone(), app.settings.drain))
     };
     let listeners = vec![run(public, Door::Public, tls.clone()), run(internal, Door::Internal, None)];
-    let feed = tokio::spawn(feed::follow(Arc::clone(&app)));
+    let feed = match &app.node {
+        Some(node) => tokio::spawn(node::keep(Arc::clone(&app), Arc::clone(node))),
+        None => tokio::spawn(feed::follow(Arc::clone(&app))),
+    };
     let background = vec![
         tokio::spawn(reload::sweep(Arc::clone(&app))),
         tokio::spawn(rotation::run(Arc::clone(&app))),
@@ -121,6 +127,11 @@ impl Running {
         self.control.stop().await;
         for task in self.background.into_iter().chain([self.feed]) {
             task.abort();
+        }
+        if let (Some(node), Some(nodes)) = (&self.app.node, self.app.store().nodes())
+            && let Err(error) = node.leave(nodes).await
+        {
+            tracing::warn!(%error, "this node's row could not be deleted; the others do it in four seconds");
         }
         if let Err(error) = self.app.verifier.key_uses.flush(&**self.app.store()).await {
             tracing::warn!(%error, "the last uses of API keys cannot be written");
@@ -185,7 +196,15 @@ async fn app(
     public_url: &str,
 ) -> Result<App, ServeProblem> {
     // The revision first: what changes while the facts are loaded is then applied once more.
-    let applied = Applied::new(store.revision().await?);
+    let revision = store.revision().await?;
+    let mut applied = Applied::new(revision);
+    let mut node = None;
+    if store.nodes().is_some() {
+        node = Some(Arc::new(Node::new(Terms::DEFAULT, revision)));
+        if settings.ack == Ack::All {
+            applied = applied.and_at(Peers::new(Arc::clone(&store), Terms::DEFAULT));
+        }
+    }
     let keys = Keys::load_or_make(&*store, settings.schedule()).await?;
     let policy = feed::load_policy(&*store).await?;
     let verifier = StoreVerifier {
@@ -206,6 +225,7 @@ async fn app(
         verifier,
         keys: ArcSwap::from_pointee(keys),
         applied,
+        node,
         dummy_hash: dummy_hash(settings.password_cost, &clock::random()).map_err(|_| ServeProblem::Hash)?,
         hashing,
         rules: Rules { min: settings.password_min },

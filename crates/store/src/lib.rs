@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod high_water;
+mod nodes;
 pub mod postgres;
 mod record;
 mod retention;
@@ -36,6 +37,7 @@ use keyfob_core::user::{User, Username};
 use tokio::sync::watch;
 
 pub use error::StoreError;
+pub use nodes::Nodes;
 pub use record::*;
 
 /// The result of every store method: "could not tell" is the only error.
@@ -61,6 +63,11 @@ pub trait Store: Send + Sync {
 
     /// The newest revision, read from the store.
     async fn revision(&self) -> Result<Revision>;
+
+    /// The nodes that share this store; `None` where one process owns it.
+    fn nodes(&self) -> Option<&dyn Nodes> {
+        None
+    }
 
     // Guarding.
 

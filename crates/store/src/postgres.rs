@@ -16,12 +16,14 @@ mod backup;
 mod changes;
 mod clients;
 mod connection;
+mod doorbell;
 mod failed_sign_ins;
 mod failure;
 mod keys;
 mod locks;
 mod meta;
 mod migrate;
+mod nodes;
 mod policies;
 mod pool;
 mod refresh_tokens;
@@ -45,7 +47,8 @@ use keyfob_core::SecureRandom;
 use keyfob_core::api_key::{ApiKey, KeyListing};
 use keyfob_core::change::{Change, Revision};
 use keyfob_core::client::{Client, ClientName, ClientStatus};
-use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
+use keyfob_core::id::{ClientId, Incarnation, KeyId, NodeId, SessionId, UserId};
+use keyfob_core::lease::{self, Beat};
 use keyfob_core::opaque::Digest;
 use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
@@ -56,13 +59,14 @@ use tokio::sync::{oneshot, watch};
 
 use self::connection::Address;
 use self::failure::Outcome;
+use self::nodes::Clerk;
 use self::pool::Pool;
 use self::transaction::{Answer, Durability, Reader, Work};
 use crate::root_key::RootKey;
 use crate::{
     Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, FailedSignIns, Family, KeyMade,
-    KeyTurn, Life, Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store,
-    StoreError, StoredClient, StoredKey, StoredPolicy, Turned, retention, sabotage, signing_keys,
+    KeyTurn, Life, Login, Made, NewKey, NewUser, Nodes, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved,
+    Store, StoreError, StoredClient, StoredKey, StoredPolicy, Turned, retention, sabotage, signing_keys,
 };
 
 /// Connections of one node, unless told otherwise: more than two cores keep busy, and few enough for a dozen nodes.
@@ -81,6 +85,9 @@ pub struct Options {
     pub connections: usize,
     /// How long work waits for a free connection: [`PATIENCE`].
     pub patience: Duration,
+    /// The same database past a pooler, if `open`'s URL leads to one: the lease and the doorbell need connections that are
+    /// theirs alone.
+    pub direct: Option<String>,
     /// Randomness for AES-GCM nonces.
     pub rng: &'static (dyn SecureRandom + Sync),
 }
@@ -101,6 +108,7 @@ struct Postgres {
     rng: &'static (dyn SecureRandom + Sync),
     pool: Arc<Pool>,
     bell: Arc<watch::Sender<Revision>>,
+    clerk: Clerk,
     operations: AtomicU64,
 }
 
@@ -110,8 +118,9 @@ type Read<A, T> = for<'a> fn(&'a mut Reader<'_>, &'a A) -> Pin<Box<dyn Future<Ou
 impl Postgres {
     async fn open(url: &str, options: Options) -> Result<Self> {
         sabotage::confess();
-        let Options { root_key, fresh_incarnation, connections, patience, rng } = options;
+        let Options { root_key, fresh_incarnation, connections, patience, direct, rng } = options;
         let pool = Pool::new(Address::parse(url)?, connections, patience)?;
+        let direct = Address::parse(direct.as_deref().unwrap_or(url))?;
         let opened: Outcome<_> = async {
             let lease = pool.lease().await?;
             sound::admit(&mut Reader(&lease)).await?;
@@ -121,7 +130,9 @@ impl Postgres {
         .await;
         let (incarnation, revision) = opened?;
         let (pool, bell) = (Arc::new(pool), Arc::new(watch::Sender::new(revision)));
-        Ok(Self { incarnation, root_key, rng, pool, bell, operations: AtomicU64::new(0) })
+        tokio::spawn(doorbell::listen(direct.clone(), Arc::downgrade(&bell)));
+        let clerk = Clerk::new(direct);
+        Ok(Self { incarnation, root_key, rng, pool, bell, clerk, operations: AtomicU64::new(0) })
     }
 
     /// Read in one statement, which sees what was committed when it began.
@@ -179,7 +190,34 @@ impl Postgres {
 }
 
 #[async_trait]
+impl Nodes for Postgres {
+    async fn register(&self, row: &lease::Row) -> Result<()> {
+        Ok(self.clerk.register(row).await?)
+    }
+
+    async fn renew(&self, id: NodeId, applied: Revision) -> Result<u64> {
+        Ok(self.clerk.renew(id, applied).await?)
+    }
+
+    async fn rows(&self) -> Result<Vec<lease::Row>> {
+        self.read((), |db, ()| Box::pin(nodes::all(db))).await
+    }
+
+    async fn strike_out(&self, id: NodeId, beat: Beat) -> Result<bool> {
+        Ok(self.clerk.strike_out(id, beat).await?)
+    }
+
+    async fn leave(&self, id: NodeId) -> Result<()> {
+        Ok(self.clerk.leave(id).await?)
+    }
+}
+
+#[async_trait]
 impl Store for Postgres {
+    fn nodes(&self) -> Option<&dyn Nodes> {
+        Some(self)
+    }
+
     fn incarnation(&self) -> Incarnation {
         self.incarnation
     }

@@ -19,6 +19,12 @@ pub trait Verify: Send + Sync + 'static {
     /// The evidence that `token` is, at `now`.
     fn verify(&self, token: &str, now: Timestamp) -> impl Future<Output = Result<Evidence, CannotTell>> + Send;
 
+    /// Returns once what is remembered may be judged on: whoever remembers for a bounded time only asks here whether it is
+    /// over. Awaited once for each request, before anything else of the verifier is used.
+    fn fresh(&self) -> impl Future<Output = Result<(), CannotTell>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The policy in force.
     fn policy(&self) -> Arc<Policy>;
 
@@ -93,6 +99,7 @@ pub async fn judge_scoped<V: Verify>(
 /// What the request proves. The policy and the time are read after this, which may have waited for a store: what is
 /// decided on is as new as it can be.
 async fn evidence<V: Verify>(verifier: &V, headers: &HeaderMap) -> Result<Evidence, CannotTell> {
+    verifier.fresh().await?;
     match bearer::read(headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)) {
         Presented::Nothing => Ok(Evidence::Nothing),
         Presented::OtherScheme => Ok(Evidence::OtherScheme),

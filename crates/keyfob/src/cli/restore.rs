@@ -23,6 +23,11 @@ pub(super) struct Restore {
 impl Restore {
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
         let settings = common.settings(Vec::new())?;
+        if settings.database.is_some() {
+            return Err(Failure::failed("this store is in PostgreSQL, which keyfob does not restore").hint(
+                "restore the database with PostgreSQL's own tools, with every node stopped; see docs/postgresql.md",
+            ));
+        }
         let restored = control::restore(&settings.data, self.file.as_deref())?;
         if common.json {
             say::json(&restored)?;

@@ -7,7 +7,8 @@ use keyfob_store::root_key::RootKey as Key;
 
 use super::failure::Failure;
 use super::{Common, password, say};
-use crate::control::{Hold, RootKeyFile, open_held, root_key_file};
+use crate::config::Settings;
+use crate::control::{Hold, RootKeyFile, open_for, root_key_file};
 
 /// Bytes of a line with a root key: 57, and room for slips.
 const LINE_BYTES_MAX: u64 = 256;
@@ -21,7 +22,7 @@ pub(super) enum RootKey {
 }
 
 impl RootKey {
-    pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
+    pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
         let settings = common.settings(Vec::new())?;
         let dir = settings.data.as_path();
         let place = root_key_file(dir);
@@ -40,26 +41,26 @@ impl RootKey {
                 }
                 say::data(&format!("{}\n", text.expose()))
             }
-            Self::Import => import(dir, &place),
+            Self::Import => import(&settings, &place).await,
         }
     }
 }
 
-fn import(dir: &std::path::Path, place: &RootKeyFile) -> Result<(), Failure> {
+async fn import(settings: &Settings, place: &RootKeyFile) -> Result<(), Failure> {
     if let RootKeyFile::Credential(path) = place {
         return Err(Failure::failed(format!("the root key is the credential {}", path.display()))
             .hint("change it where the service manager takes it from"));
     }
     let text = password::secret_line("root key", LINE_BYTES_MAX)?;
     let key = Key::from_text(text.expose()).map_err(|error| Failure::failed(error.to_string()))?;
-    let hold = Hold::take(dir)?;
+    let hold = Hold::take(&settings.data)?;
     if place.path().exists() {
         return Err(Failure::failed(format!("there is a root key {} already", place.path().display()))
             .hint("move it away first if it is the wrong one; never delete it before the new one works"));
     }
     key.save_new(place.path()).map_err(|error| Failure::failed(error.to_string()))?;
-    if dir.join("keyfob.db").exists()
-        && let Err(problem) = open_held(hold)
+    if (settings.database.is_some() || settings.data.join("keyfob.db").exists())
+        && let Err(problem) = open_for(settings, hold).await
     {
         // Put back what was: a wrong key beside the database would only hide that the right one is missing.
         let _ = std::fs::remove_file(place.path());

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Settings, Tls, Upstream};
+use super::{Database, Settings, Tls, Upstream};
 
 /// Settings, and the parts of those that several keys make up.
 pub(super) struct Draft {
     pub(super) settings: Settings,
+    pub(super) database: Option<String>,
+    pub(super) database_direct: Option<String>,
+    pub(super) database_password: Option<PathBuf>,
+    pub(super) database_connections: usize,
     pub(super) upstream: Option<http::Uri>,
     pub(super) upstream_ca: Option<PathBuf>,
     pub(super) preserve_host: bool,
@@ -21,6 +25,10 @@ impl Draft {
     pub(super) fn new() -> Self {
         Self {
             settings: Settings::default(),
+            database: None,
+            database_direct: None,
+            database_password: None,
+            database_connections: 16,
             upstream: None,
             upstream_ca: None,
             // As Caddy and Traefik do: the API sees the name its clients use, and builds right links.
@@ -41,6 +49,18 @@ impl Draft {
             (Some(_), None) => return Err(("`tls.certificate` is set and `tls.key` is not", TLS_HINT)),
             (None, Some(_)) => return Err(("`tls.key` is set and `tls.certificate` is not", TLS_HINT)),
         };
+        if self.database.is_none() && (self.database_direct.is_some() || self.database_password.is_some()) {
+            return Err((
+                "`database-direct` and `database-password-file` are set and `database` is not",
+                DATABASE_HINT,
+            ));
+        }
+        settings.database = self.database.map(|url| Database {
+            url,
+            direct: self.database_direct,
+            password: self.database_password,
+            connections: self.database_connections,
+        });
         settings.upstream = self.upstream.map(|origin| Upstream {
             origin,
             ca: self.upstream_ca,
@@ -67,5 +87,7 @@ impl Draft {
 
 /// OWASP's Argon2id settings of equal strength (Password Storage Cheat Sheet): KiB of memory, and passes.
 const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+const DATABASE_HINT: &str = "name the database that nodes share with `database`, or leave all of them out for SQLite";
 
 const TLS_HINT: &str = "a certificate needs its private key: set both, as paths of PEM files";

@@ -8,7 +8,7 @@ use keyfob_core::signing_key::Algorithm;
 
 use super::draft::Draft;
 use super::value::{Value, network, origin};
-use super::{LogFormat, Tls};
+use super::{Ack, LogFormat, Tls, database};
 
 /// One setting.
 pub(super) struct Key {
@@ -49,6 +49,21 @@ const MIB: usize = 1024 * 1024;
 
 pub(super) const KEYS: &[Key] = &[
     key("data", "the path of a folder", |d, v| v.path().map(|path| d.settings.data = path)),
+    key("database", "a URL such as `postgres://keyfob@db.example.com/keyfob`, without a password", |d, v| {
+        database::url(v.text()?).map(|url| d.database = Some(url))
+    }),
+    key("database-password-file", "the path of a file with nothing but the password", |d, v| {
+        v.path().map(|path| d.database_password = Some(path))
+    }),
+    key("database-direct", "a URL as of `database`, past a pooler", |d, v| {
+        database::url(v.text()?).map(|url| d.database_direct = Some(url))
+    }),
+    key("database-connections", "a whole number from 1 to 1000", |d, v| {
+        v.count(1, 1_000).map(|most| d.database_connections = most)
+    }),
+    key("ack", "`all` or `local`", |d, v| {
+        one_of(v, &[("all", Ack::All), ("local", Ack::Local)]).map(|ack| d.settings.ack = ack)
+    }),
     key("listen", ADDRESS, |d, v| v.address().map(|address| d.settings.listen = address)),
     key("internal-listen", ADDRESS, |d, v| v.address().map(|address| d.settings.internal_listen = address)),
     key("public-url", ORIGIN, |d, v| origin(v.text()?).map(|url| d.settings.public_url = Some(url))),

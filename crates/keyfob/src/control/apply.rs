@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod clients;
+mod cluster;
 mod installation;
 mod sessions;
 mod signing_keys;
@@ -61,6 +62,7 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::Policy => installation::policy(desk).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
         Intention::Backup { file } => installation::backup(desk, actor, &file).await,
+        Intention::ClusterStatus => cluster::status(desk).await,
         Intention::Examine => installation::examine(desk).await,
     }
 }

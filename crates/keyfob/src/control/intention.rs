@@ -164,6 +164,8 @@ pub enum Intention {
         /// Where to: an absolute path, because the owner may have another working directory.
         file: PathBuf,
     },
+    /// Look at the nodes that share the store.
+    ClusterStatus,
     /// Check the database, for `doctor`.
     Examine,
 }

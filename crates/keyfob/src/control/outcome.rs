@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::accounts::{FailedSignInsView, SessionView, UserView};
 pub use self::credentials::{ApiKeyView, ClientView, KeyView, TokenView};
-pub use self::installation::{BackupView, Examination, PolicyView, RestoredView, TableView};
+pub use self::installation::{BackupView, Examination, NodeView, PolicyView, RestoredView, TableView};
 use super::ShownOnce;
 
 /// What was done or found.
@@ -76,6 +76,8 @@ pub enum Outcome {
     Backup(BackupView),
     /// The state of the database.
     Examination(Box<Examination>),
+    /// The nodes that share the store; `None` where one process owns it.
+    Nodes(Option<Vec<NodeView>>),
 }
 
 /// Why an intention was not carried out.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob_core::access_token::Profile;
+use keyfob_core::lease::Terms;
 use keyfob_core::password::Rules;
 
 use super::hold::{Hold, Taken, owned};
 use super::listener::actor;
-use super::store::{OpenStore, open_held};
-use super::{AtOnce, Desk, Intention, Outcome, Problem, apply, client};
-use crate::config::Settings;
+use super::store::{OpenStore, open_for};
+use super::{Acknowledge, AtOnce, Desk, Intention, Outcome, Problem, apply, client};
+use crate::config::{Ack, Settings};
+use crate::peers::Peers;
 
 /// How long to wait for an owner that does not answer: a server that is starting or stopping, or another command.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +26,8 @@ const STEP: Duration = Duration::from_millis(20);
 pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outcome, Problem> {
     let dir = &settings.data;
     // Only the first user makes a data directory: any other command on a wrong path must say so, not leave one there.
-    if !matches!(intention, Intention::UserAdd { .. }) && !dir.join("keyfob.db").exists() {
+    let there = settings.database.is_some() || dir.join("keyfob.db").exists();
+    if !there && !matches!(intention, Intention::UserAdd { .. }) {
         return Err(Problem::refused(format!("there is no keyfob in {}", dir.display()))
             .hint("name its data directory with `--data`, or start one with `keyfob user add NAME`"));
     }
@@ -35,7 +38,7 @@ pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outc
         }
         match Hold::attempt(dir)? {
             Taken::Ours(hold) => {
-                let open = open_held(hold)?;
+                let open = open_for(settings, hold).await?;
                 let desk = offline_desk(settings, &open).await?;
                 return apply(&desk, &actor(rustix::process::geteuid().as_raw()), intention).await;
             }
@@ -48,7 +51,7 @@ pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outc
     }
 }
 
-/// A desk without a server: nothing caches, so every change is in force once it is committed.
+/// A desk without a server: it caches nothing, so in a store of its own every change is in force once it is committed.
 ///
 /// # Errors
 /// [`Problem`] if the store cannot be read.
@@ -60,6 +63,11 @@ pub async fn offline_desk(settings: &Settings, open: &OpenStore) -> Result<Desk,
         .or(stored)
         .unwrap_or_else(|| format!("http://{}", settings.listen))
         .into_boxed_str();
+    // Nodes of a shared store have caches, though this command has none.
+    let acknowledge: Arc<dyn Acknowledge> = match open.store.nodes() {
+        Some(_) if settings.ack == Ack::All => Arc::new(Peers::new(Arc::clone(&open.store), Terms::DEFAULT)),
+        _ => Arc::new(AtOnce),
+    };
     Ok(Desk {
         store: Arc::clone(&open.store),
         rules: Rules { min: settings.password_min },
@@ -69,7 +77,7 @@ pub async fn offline_desk(settings: &Settings, open: &OpenStore) -> Result<Desk,
         api_key_life: settings.api_key_life,
         key_uses: Arc::default(),
         hashing: Arc::new(settings.password_cost),
-        acknowledge: Arc::new(AtOnce),
+        acknowledge,
         turn: tokio::sync::Mutex::new(()),
     })
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use keyfob_core::access_token::SessionTagger;
 use keyfob_core::api_key::Mint;
 use keyfob_store::root_key::{RootKey, RootKeyError};
-use keyfob_store::{Store, StoreError, sqlite};
+use keyfob_store::{Store, StoreError, postgres, sqlite};
 
 use super::{Hold, Problem};
 use crate::clock;
+use crate::config::{Database, Settings};
 
 /// A store that this process owns.
 pub struct OpenStore {
@@ -23,6 +24,68 @@ pub struct OpenStore {
     pub mint: Mint,
     /// Ownership of the data directory. Declared last, so that it is given up after the store is closed.
     pub hold: Hold,
+}
+
+/// Own the data directory of `settings`, making it and its keys if they are not there, and open the store they name: its
+/// own, or the database that nodes share.
+///
+/// # Errors
+/// [`Problem`] with a text an operator can act on.
+pub async fn open(settings: &Settings) -> Result<OpenStore, Problem> {
+    open_for(settings, Hold::take(&settings.data)?).await
+}
+
+/// The same for a directory that is owned already.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_for(settings: &Settings, hold: Hold) -> Result<OpenStore, Problem> {
+    match &settings.database {
+        None => open_held(hold),
+        // Large, and rare.
+        Some(database) => Box::pin(open_shared(database, hold)).await,
+    }
+}
+
+/// Open the database that nodes share. All of them have the same root key.
+async fn open_shared(database: &Database, hold: Hold) -> Result<OpenStore, Problem> {
+    let place = root_key_file(hold.dir());
+    let made = !place.path().exists();
+    let root_key = place.load(hold.dir())?;
+    let tagger = SessionTagger::new(&root_key.derive("session-tag"));
+    let mint = Mint::new(&root_key.derive("api-key-tag"));
+    let (url, direct) = database.urls().map_err(|text| Problem::refused(text).hint("see docs/postgresql.md"))?;
+    let options = postgres::Options {
+        root_key,
+        fresh_incarnation: clock::random(),
+        connections: database.connections,
+        patience: postgres::PATIENCE,
+        direct: direct.map(|url| url.expose().to_owned()),
+        rng: clock::rng(),
+    };
+    match postgres::open(url.expose(), options).await {
+        Ok(store) => Ok(OpenStore { store: Arc::from(store), tagger, mint, hold }),
+        Err(error) => {
+            if made && matches!(error, StoreError::WrongRootKey) {
+                // The first node made the key of this database; one that was made here would only be in the way of it.
+                let _ = std::fs::remove_file(place.path());
+            }
+            Err(explain_shared(&error))
+        }
+    }
+}
+
+fn explain_shared(error: &StoreError) -> Problem {
+    let hint = match error {
+        StoreError::WrongRootKey => {
+            "every node has the same root key: `keyfob root-key export` on one that works, `keyfob root-key import` here"
+        }
+        StoreError::Schema(_) => {
+            "give keyfob a database of its own, and use the keyfob version that wrote it, or a newer one"
+        }
+        _ => "see that the database is up, and that `database` and `database-password-file` are right",
+    };
+    Problem::refused(format!("cannot open the database: {error}")).hint(hint)
 }
 
 /// Own the data directory `dir`, making it and its keys if they are not there, and open its store.
@@ -37,7 +100,7 @@ pub fn open_store(dir: &Path) -> Result<OpenStore, Problem> {
 ///
 /// # Errors
 /// As [`open_store`].
-pub fn open_held(hold: Hold) -> Result<OpenStore, Problem> {
+fn open_held(hold: Hold) -> Result<OpenStore, Problem> {
     let place = root_key_file(hold.dir());
     let root_key = place.load(hold.dir())?;
     let mark = Some(place.mark(hold.dir()));

@@ -61,7 +61,7 @@ async fn judged(
 ) -> Response<Body> {
     // Before the judgement: a key that is retired from here on cuts what it lets in.
     let seen = app.verifier.retirements.seen();
-    match guard::judge(&app.verifier, ask, request.headers()).await {
+    match guard::judge(&**app, ask, request.headers()).await {
         Ok(Decision::Allow(permit)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
             let alive = Arc::new(Alive::of(app, &permit, seen));
@@ -153,14 +153,14 @@ impl StillAllowed for Alive {
         {
             return false;
         }
-        if let Some(live) = self.app.verifier.is_live_in_memory(credential, clock::now()) {
+        if let Some(live) = self.app.is_live_in_memory(credential, clock::now()) {
             return live;
         }
         let (app, credential) = (Arc::clone(&self.app), credential.clone());
         let dead = Arc::clone(self.dead.get_or_init(Arc::default));
         tokio::spawn(async move {
             // "Could not tell" cuts too: fail closed.
-            let live = app.verifier.is_live(&credential).await.unwrap_or(false);
+            let live = app.is_live(&credential).await.unwrap_or(false);
             dead.store(!live, Ordering::Relaxed);
         });
         true

@@ -43,7 +43,7 @@ impl Call {
         let ambiguous = || Refusal { reason: Reason::AmbiguousTarget, deny: None };
         let ask = Ask::parse(self.parts.method.as_str(), "", target.as_bytes())
             .map_err(|_| HttpError::Refused(ambiguous(), style()))?;
-        match guard::judge_signed_in(&self.app.verifier, ask, &self.parts.headers).await? {
+        match guard::judge_signed_in(&*self.app, ask, &self.parts.headers).await? {
             Decision::Refuse(refusal) => Err(HttpError::Refused(refusal, style())),
             // A signed-in permit always names its caller; if it did not, nobody would be let in.
             Decision::Allow(permit) => permit.caller().cloned().ok_or(HttpError::CannotTell),

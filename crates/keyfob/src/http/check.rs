@@ -31,7 +31,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 pub(crate) async fn answer<B>(app: &App, dialect: Dialect, request: &Request<B>) -> Response<Body> {
     let decision = match ask(app, dialect, request) {
-        Some(ask) => guard::judge(&app.verifier, ask, request.headers()).await,
+        Some(ask) => guard::judge(app, ask, request.headers()).await,
         None => Ok(Decision::Refuse(Refusal { reason: Reason::AmbiguousTarget, deny: None })),
     };
     match decision {

@@ -13,7 +13,7 @@ use crate::body::Body;
 pub(crate) enum Page {
     /// The process answers.
     Live,
-    /// It can decide: its store answers and its feed is applied.
+    /// It can decide: its store answers and its feed is applied; of nodes that share a store, it holds a lease.
     Ready,
     /// OpenMetrics text.
     Metrics,
@@ -26,7 +26,7 @@ pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<B
     match page {
         Page::Live => problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"live"}"#)),
         Page::Ready => match app.store().revision().await {
-            Ok(newest) if app.applied.reached(newest).await => {
+            Ok(newest) if leased(app) && app.applied.reached_here(newest).await => {
                 problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"ready"}"#))
             }
             _ => HttpError::CannotTell.into_response(),
@@ -38,4 +38,8 @@ pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<B
             response
         }
     }
+}
+
+fn leased(app: &App) -> bool {
+    app.node.as_ref().is_none_or(|node| node.holds_lease())
 }

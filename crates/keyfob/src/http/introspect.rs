@@ -81,7 +81,7 @@ async fn bearer(app: &App, parts: &http::request::Parts) -> Result<(), OAuthErro
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let ask = Ask::parse(parts.method.as_str(), "", target.as_bytes())
         .map_err(|_| refused(Refusal::of(Reason::AmbiguousTarget)))?;
-    match guard::judge_scoped(&app.verifier, ask, &parts.headers, SCOPE).await? {
+    match guard::judge_scoped(app, ask, &parts.headers, SCOPE).await? {
         Decision::Allow(_) => Ok(()),
         Decision::Refuse(refusal) => Err(refused(refusal)),
     }

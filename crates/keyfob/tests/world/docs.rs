@@ -10,6 +10,7 @@ use std::process::Command;
 use super::support::canary;
 use super::support::house::House;
 use super::support::keyfob::{Keyfob, must};
+use super::support::postgres::Database;
 use super::support::root;
 use super::support::upstream::httpbin;
 
@@ -23,6 +24,8 @@ pub struct Block {
 
 /// The policy that the pages' examples live under.
 const POLICY: &str = "docs/example/policy.toml";
+/// The database of the pages' examples; a fresh one stands for it.
+const DATABASE: &str = "postgres://keyfob@db.example.com/keyfob";
 /// Ends what a group of commands has printed; ASCII's record separator, which no command prints.
 const MARK: &str = "\u{1e}";
 
@@ -90,11 +93,15 @@ fn every_policy_of_the_documentation_is_one() {
 
 #[test]
 fn every_configuration_of_the_documentation_starts_a_keyfob() {
+    let database = Database::own();
     for (page, blocks) in of_kind("toml config") {
         for block in blocks {
             let folder = tempfile::tempdir().expect("a temporary directory");
             let file = folder.path().join("keyfob.toml");
-            fs::write(&file, &block.text).expect("a file can be written");
+            let password = folder.path().join("database-password");
+            fs::write(&password, "none is asked for here\n").expect("a file can be written");
+            let text = block.text.replace("/etc/keyfob/database-password", &password.display().to_string());
+            fs::write(&file, text.replace(DATABASE, &database.url)).expect("a file can be written");
             fs::copy(root().join(POLICY), folder.path().join("policy.toml")).expect("a policy");
             let file = file.display().to_string();
             if let Err(problem) = Keyfob::try_serve(&folder.path().join("data"), &["--config", &file], &[]) {

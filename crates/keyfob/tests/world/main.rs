@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod campaign;
+mod cluster;
 mod docs;
 mod forward_auth;
 mod httpbin;

@@ -13,7 +13,8 @@ use crate::column;
 const APPEND: &str = "WITH raised AS (UPDATE meta SET revision = revision + cardinality($1::text[]) RETURNING revision) \
     INSERT INTO changes (revision, kind, id, at) \
     SELECT raised.revision - cardinality($1::text[]) + fact.number, fact.kind, fact.id, $3 \
-    FROM raised, unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS fact (kind, id, number) RETURNING revision";
+    FROM raised, unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS fact (kind, id, number) \
+    RETURNING revision, pg_notify('keyfob_changes', revision::text)";
 const SINCE: &str = "SELECT revision, kind, id FROM changes WHERE revision > $1 ORDER BY revision LIMIT 1000";
 
 /// What raises the revision by one for each fact, in order, and adds them; it answers their revisions.

@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use keyfob_core::change::Revision;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
@@ -147,6 +149,8 @@ pub(super) struct Connection {
     client: Client,
     warnings: Arc<AtomicU64>,
     tls: Option<MakeRustlsConnect>,
+    notified: Arc<Notify>,
+    heard: Arc<AtomicU64>,
 }
 
 impl Connection {
@@ -157,6 +161,9 @@ impl Connection {
     {
         let warnings = Arc::new(AtomicU64::new(0));
         let noticed = Arc::clone(&warnings);
+        let notified = Arc::new(Notify::new());
+        let heard = Arc::new(AtomicU64::new(0));
+        let (bell, newest) = (Arc::clone(&notified), Arc::clone(&heard));
         // Ends when the client is dropped or the connection breaks. A notice is counted before the answer that it came
         // with is handed on, for both arrive in order.
         tokio::spawn(async move {
@@ -166,6 +173,10 @@ impl Connection {
                         tracing::warn!(cause = notice.message(), "the database warns");
                         noticed.fetch_add(1, Ordering::SeqCst);
                     }
+                    Ok(AsyncMessage::Notification(change)) => {
+                        newest.fetch_max(change.payload().parse().unwrap_or(0), Ordering::SeqCst);
+                        bell.notify_one();
+                    }
                     Ok(_) => {}
                     Err(cause) => {
                         tracing::debug!(%cause, "a connection to the database broke");
@@ -173,8 +184,9 @@ impl Connection {
                     }
                 }
             }
+            bell.notify_one();
         });
-        Self { client, warnings, tls }
+        Self { client, warnings, tls, notified, heard }
     }
 
     /// Give it up, and ask the database to do the same: whatever it was asked last may wait there for a lock, and it would
@@ -200,6 +212,16 @@ impl Connection {
     /// Warnings since it was made.
     pub(super) fn warnings(&self) -> u64 {
         self.warnings.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a NOTIFY comes that this connection listens to, or it breaks. One that came before is not lost.
+    pub(super) async fn notified(&self) {
+        self.notified.notified().await;
+    }
+
+    /// The newest revision that a NOTIFY told.
+    pub(super) fn heard(&self) -> Revision {
+        Revision(self.heard.load(Ordering::SeqCst))
     }
 
     /// Whether it is broken.

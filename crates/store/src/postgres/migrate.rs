@@ -10,7 +10,8 @@ use crate::StoreError;
 use crate::schema::{self, sha256};
 
 /// All steps, in order. Never edited once released: a change is a new step.
-pub(super) const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+pub(super) const STEPS: &[&str] =
+    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_nodes.sql")];
 
 /// Others may be at it for as long as it takes; the lock is `kfob` in ASCII ([`super::locks::SCHEMA`]).
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; \

@@ -40,6 +40,7 @@ fn options(root_key: u8) -> Options {
         connections: CONNECTIONS / 2,
         // A thousand sign-ins of one user are one after the other, each with its own sync.
         patience: Duration::from_mins(1),
+        direct: None,
         rng: rng(),
     }
 }

@@ -240,7 +240,7 @@ pub(super) async fn write<A, T>(
 }
 
 /// Raise the doorbell. Commits are answered in any order.
-fn ring(bell: &watch::Sender<Revision>, revision: Revision) {
+pub(super) fn ring(bell: &watch::Sender<Revision>, revision: Revision) {
     bell.send_if_modified(|newest| {
         let newer = revision > *newest;
         *newest = revision.max(*newest);

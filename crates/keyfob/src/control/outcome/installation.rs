@@ -93,3 +93,16 @@ pub struct Examination {
     /// The origin that tokens are issued as, if a server was ever started.
     pub public_url: Option<String>,
 }
+
+/// One node of those that share a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its id, new at each start.
+    pub id: String,
+    /// Whether it renewed its lease while it was looked at.
+    pub alive: bool,
+    /// The newest change it has applied.
+    pub applied: u64,
+    /// How many changes it has yet to apply.
+    pub behind: u64,
+}

@@ -8,6 +8,10 @@ pub mod house;
 pub mod http;
 pub mod keyfob;
 pub mod nginx;
+#[cfg(test)]
+#[expect(dead_code, reason = "the store's own tests use all of it")]
+#[path = "../../../../store/src/postgres/tests/cluster.rs"]
+pub mod postgres;
 pub mod recorder;
 pub mod upstream;
 pub mod websocket;

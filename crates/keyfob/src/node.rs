@@ -1,0 +1,186 @@
+//! This node among those that share its store (DESIGN §6): it registers, renews its lease, applies what changed, and
+//! strikes out nodes that are gone. When it may do what is decided in [`keyfob_core::lease`]; here it is done. A process
+//! that owns its store is no node: it needs no lease. Never answers a request.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keyfob_core::change::Revision;
+use keyfob_core::id::NodeId;
+use keyfob_core::lease::{self, Moment, Renewed, Terms, Watch};
+use keyfob_store::{Nodes, Result, StoreError};
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::{clock, feed};
+
+/// How soon a renewal that failed is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The node that this process is.
+pub struct Node {
+    terms: Terms,
+    state: Mutex<lease::Node>,
+    /// Until when its memory may be believed, in microseconds of [`clock::boot_micros`]; zero: not at all.
+    until: AtomicU64,
+    /// When the newest complete reading of the feed was begun, for requests that have no lease to go by.
+    read: tokio::sync::Mutex<Option<Moment>>,
+}
+
+impl Node {
+    /// A node that has remembered nothing yet; `applied` was the store's revision before any fact was loaded.
+    #[must_use]
+    pub fn new(terms: Terms, applied: Revision) -> Self {
+        let state = lease::Node::new(terms, fresh_id(), applied);
+        Self { terms, state: Mutex::new(state), until: AtomicU64::new(0), read: tokio::sync::Mutex::new(None) }
+    }
+
+    /// Whether requests that begin now may be judged on what is remembered.
+    #[must_use]
+    pub fn holds_lease(&self) -> bool {
+        clock::boot_micros() < self.until.load(Ordering::Acquire)
+    }
+
+    /// What is left of the lease.
+    #[must_use]
+    pub fn lease_left(&self) -> Duration {
+        let until = self.until.load(Ordering::Acquire);
+        Duration::from_micros(until.saturating_sub(clock::boot_micros()))
+    }
+
+    /// Without a lease: read what changed since, in a statement that begins after this call, and apply it. Requests that
+    /// wait at once share one.
+    ///
+    /// # Errors
+    /// Those of the store: nothing can be told.
+    pub async fn catch_up(&self, app: &App) -> Result<()> {
+        let asked = clock::boot();
+        let mut read = self.read.lock().await;
+        if read.is_some_and(|begun| begun > asked) {
+            return Ok(());
+        }
+        let begun = clock::boot();
+        match timeout(self.terms.lease(), feed::catch_up(app)).await {
+            Ok(result) => result?,
+            Err(_) => return Err(StoreError::Unavailable("it does not answer".to_owned())),
+        }
+        *read = Some(begun);
+        Ok(())
+    }
+
+    /// Give up the lease and the row: for a process that answers no more.
+    ///
+    /// # Errors
+    /// Those of the store; the row is then struck out by others.
+    pub async fn leave(&self, nodes: &dyn Nodes) -> Result<()> {
+        self.until.store(0, Ordering::Release);
+        let id = self.state().row().id;
+        nodes.leave(id).await
+    }
+
+    fn state(&self) -> MutexGuard<'_, lease::Node> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One beat: apply what changed, renew, apply what changed until then. Returns the revision that the others see.
+    async fn beat(&self, app: &App, nodes: &dyn Nodes) -> Result<Revision> {
+        self.catch_up(app).await?;
+        self.register(nodes).await?;
+        let renewal = {
+            let mut state = self.state();
+            state.apply(app.applied.revision());
+            state.renew(clock::boot())
+        };
+        let Some(renewal) = renewal else { return Ok(Revision(0)) };
+        let told = renewal.applied();
+        let rows = nodes.renew(renewal.id(), told).await?;
+        let outcome = self.state().renewed(renewal, rows);
+        match outcome {
+            Renewed::ReadChanges(granted) => {
+                self.catch_up(app).await?;
+                let mut state = self.state();
+                state.grant(granted, app.applied.revision());
+                let now = clock::boot_micros();
+                let left = state.lease_left(Moment::from_micros(now));
+                let until = now + u64::try_from(left.as_micros()).unwrap_or(0);
+                self.until.store(if left.is_zero() { 0 } else { until }, Ordering::Release);
+            }
+            Renewed::StruckOut => {
+                self.until.store(0, Ordering::Release);
+                app.verifier.facts.forget_all();
+                self.state().begin_again(fresh_id());
+                tracing::warn!("this node was taken for dead by another; it registers anew");
+                return Ok(Revision(0));
+            }
+            Renewed::Outdated => {}
+        }
+        Ok(told)
+    }
+
+    /// Commit the row of a node that has none.
+    async fn register(&self, nodes: &dyn Nodes) -> Result<()> {
+        let row = {
+            let state = self.state();
+            if state.renew(clock::boot()).is_some() {
+                return Ok(());
+            }
+            state.row()
+        };
+        match nodes.register(&row).await {
+            Ok(()) => self.state().registered(row.id),
+            Err(error) => {
+                // It may be there all the same: whoever reads it waits for a lease that is never held.
+                self.state().begin_again(fresh_id());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keep the lease and follow the feed until the process stops.
+pub async fn keep(app: Arc<App>, node: Arc<Node>) {
+    let store = Arc::clone(app.store());
+    let Some(nodes) = store.nodes() else { return };
+    let mut doorbell = store.doorbell();
+    let mut watch = Watch::new(node.terms);
+    loop {
+        let told = match timeout(node.terms.lease(), node.beat(&app, nodes)).await {
+            Ok(Ok(told)) => told,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the lease could not be renewed");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            Err(_) => {
+                tracing::warn!("the lease was not renewed in time");
+                continue;
+            }
+        };
+        if let Err(error) = strike_out(nodes, &mut watch).await {
+            tracing::warn!(%error, "the other nodes cannot be watched");
+        }
+        // What was applied while the renewal was under way is told at once: somebody may be waiting for it.
+        if app.applied.revision() <= told
+            && timeout(node.terms.lease() / 4, doorbell.changed()).await.is_ok_and(|it| it.is_err())
+        {
+            return;
+        }
+    }
+}
+
+/// Delete the rows of nodes that have been silent for so long that none of their leases can be left.
+async fn strike_out(nodes: &dyn Nodes, watch: &mut Watch) -> Result<()> {
+    let rows = nodes.rows().await?;
+    for strike in watch.read(&rows, clock::boot()) {
+        if nodes.strike_out(strike.id, strike.beat).await? {
+            tracing::warn!(node = %strike.id, "a node has been silent for two leases and was struck out");
+        }
+    }
+    Ok(())
+}
+
+fn fresh_id() -> NodeId {
+    NodeId::from_bytes(clock::random())
+}

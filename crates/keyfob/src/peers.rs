@@ -1,0 +1,85 @@
+//! When a change is in force at every node that shares the store (DESIGN §6, [`keyfob_core::lease::Acknowledgement`]).
+//! Many changes that wait at once share one reading of the nodes' rows. Never compares clocks of two machines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyfob_core::change::Revision;
+use keyfob_core::lease::{Acknowledgement, Moment, Progress, Row, Terms};
+use keyfob_store::{Result, Store};
+use tokio::sync::Mutex;
+
+use crate::clock;
+use crate::control::Acknowledge;
+
+/// Between two readings of the rows while somebody waits for them.
+const STEP: Duration = Duration::from_millis(4);
+/// How long one reading may take. A store that does not answer costs the whole wait, and no more.
+const READING_MAX: Duration = Duration::from_millis(500);
+
+/// The nodes that share a store, as whoever made a change sees them.
+pub struct Peers {
+    store: Arc<dyn Store>,
+    terms: Terms,
+    newest: Mutex<Option<Reading>>,
+}
+
+/// All rows, in a statement that began after `asked`.
+struct Reading {
+    asked: Moment,
+    rows: Arc<[Row]>,
+}
+
+impl Peers {
+    /// The nodes of `store`, which have agreed on `terms`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, terms: Terms) -> Self {
+        Self { store, terms, newest: Mutex::new(None) }
+    }
+
+    /// Wait until the change of `revision`, whose commit has returned, is in force at every node: each has applied it, or
+    /// every lease from before the commit has run out. Takes at most [`Terms::wait`].
+    pub async fn confirmed(&self, revision: Revision) {
+        let mut change = Acknowledgement::new(self.terms, revision, clock::boot());
+        loop {
+            match tokio::time::timeout(READING_MAX, self.read_after(clock::boot())).await {
+                Ok(Ok(rows)) => change.read(&rows),
+                Ok(Err(error)) => tracing::warn!(%error, "the nodes' rows cannot be read"),
+                Err(_) => tracing::warn!("the nodes' rows were not read in time"),
+            }
+            let now = clock::boot();
+            match change.progress(now) {
+                Progress::Acknowledge => break,
+                Progress::Wait { until } => {
+                    tokio::time::sleep(until.since(now).unwrap_or(STEP).min(STEP)).await;
+                }
+            }
+        }
+        if !change.lagging().is_empty() {
+            tracing::warn!(revision = revision.0, nodes = ?change.lagging(), "in force only after their leases ran out");
+        }
+    }
+
+    /// The rows, in a statement that began after `moment`: an own one, or that of somebody who came in the meantime.
+    async fn read_after(&self, moment: Moment) -> Result<Arc<[Row]>> {
+        let Some(nodes) = self.store.nodes() else { return Ok(Arc::default()) };
+        let mut newest = self.newest.lock().await;
+        if let Some(reading) = newest.as_ref().filter(|reading| reading.asked > moment) {
+            return Ok(Arc::clone(&reading.rows));
+        }
+        let asked = clock::boot();
+        let rows: Arc<[Row]> = nodes.rows().await?.into();
+        *newest = Some(Reading { asked, rows: Arc::clone(&rows) });
+        Ok(rows)
+    }
+}
+
+/// A command that changes a shared store itself is no node, and waits for those there are.
+#[async_trait]
+impl Acknowledge for Peers {
+    async fn applied(&self, revision: Revision) -> bool {
+        self.confirmed(revision).await;
+        true
+    }
+}

@@ -1,0 +1,30 @@
+//! The nodes that share one store (DESIGN §6): their rows, which a store of many processes keeps. Decides nothing:
+//! [`keyfob_core::lease`] says when a row is written, renewed and deleted. A store that one process owns has none.
+
+use async_trait::async_trait;
+use keyfob_core::change::Revision;
+use keyfob_core::id::NodeId;
+use keyfob_core::lease::{Beat, Row};
+
+use crate::Result;
+
+/// The rows of the nodes.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// Insert the row of a node that holds no lease yet. An error leaves it unknown whether it is there: the node goes on
+    /// under another id.
+    async fn register(&self, row: &Row) -> Result<()>;
+
+    /// Raise the row's beat by one and its `applied` to at least this one, in one committed transaction on a connection that
+    /// nothing else waits for. Returns how many rows that were: none if the node was struck out.
+    async fn renew(&self, id: NodeId, applied: Revision) -> Result<u64>;
+
+    /// All rows, in a statement that begins after the call.
+    async fn rows(&self) -> Result<Vec<Row>>;
+
+    /// Delete the row if its beat is still `beat`, in one statement. Whether it was.
+    async fn strike_out(&self, id: NodeId, beat: Beat) -> Result<bool>;
+
+    /// Delete the row of a node that answers no more.
+    async fn leave(&self, id: NodeId) -> Result<()>;
+}
