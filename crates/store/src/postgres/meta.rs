@@ -23,8 +23,13 @@ const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = $1";
 /// The incarnation and the revision; in a new database the row is made. Fails if the root key is another than the row's.
 pub(super) async fn open(db: &mut impl Db, root_key: &RootKey, fresh: [u8; 16]) -> Outcome<(Incarnation, Revision)> {
     let check = root_key.derive("check-value");
-    db.rows(INSERT, &[&fresh, &*check]).await?;
-    let found = db.row(FIND, &[]).await?.ok_or_else(gone)?;
+    let mut found = db.row(FIND, &[]).await?;
+    if found.is_none() {
+        // Of several nodes that start at once the first one's row stays. A node that may only read finds it there.
+        db.rows(INSERT, &[&fresh, &*check]).await?;
+        found = db.row(FIND, &[]).await?;
+    }
+    let found = found.ok_or_else(gone)?;
     match verify_slices_are_equal(&row::bytes::<32>(&found, 1)?, check.as_slice()) {
         Ok(()) => Ok((Incarnation(row::bytes(&found, 0)?), Revision(column::unsigned(row::column(&found, 2)?)?))),
         Err(_) => Err(StoreError::WrongRootKey.into()),

@@ -107,6 +107,35 @@ async fn a_login_and_a_refresh_do_not_wait_for_the_revision() {
     assert_eq!(revision_of(store.set_policy("one", &audit("policy.set", START)).await.unwrap()), Revision(1));
 }
 
+/// All that a node needs that guards and neither signs in nor changes anything: no password hash among it.
+const GUARD: &str = "\
+    CREATE ROLE guard LOGIN; \
+    GRANT SELECT ON migrations, meta, sessions, api_keys, clients, signing_keys, policies, changes TO guard; \
+    GRANT SELECT (id, username, status, roles, auth_version, created_at) ON users TO guard";
+
+#[tokio::test]
+async fn a_node_that_only_guards_needs_to_read_a_few_tables_and_no_more() {
+    let (store, database) = own().await;
+    let user = made(&store, "alice").await;
+    let session = signed_in(&store, &user, START).await;
+    signing_keys::begun(&store).await;
+    let client = sql(&database.url).await;
+    client.batch_execute(GUARD).await.unwrap();
+    let guard = node(&database.url.replace("//keyfob@", "//guard@")).await;
+    assert_eq!(current(&guard, &user).await, user);
+    assert!(is_live(&guard, session).await);
+    assert_eq!(guard.signing_keys().await.unwrap().len(), 2);
+    assert_eq!(guard.policy().await.unwrap(), None);
+    let revision = revision_of(store.end_session(session, None, &audit("session.ended", START)).await.unwrap());
+    assert_eq!(guard.changes_since(Revision(1)).await.unwrap().last().unwrap().revision, revision);
+    assert!(!is_live(&guard, session).await);
+    for refused in [guard.set_policy("one", &audit("policy.set", START)).await.err(), guard.audit(1).await.err()] {
+        assert!(matches!(&refused, Some(StoreError::Unavailable(text)) if text.contains("denied")), "{refused:?}");
+    }
+    let hash = sql(&database.url.replace("//keyfob@", "//guard@")).await.query("SELECT password FROM users", &[]).await;
+    assert!(hash.is_err(), "a guard sees no password hash");
+}
+
 /// Makes the end of each transaction that writes an audit row run `body`.
 async fn at_commit(url: &str, body: &str) -> tokio_postgres::Client {
     let client = sql(url).await;
