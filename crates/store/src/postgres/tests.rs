@@ -10,6 +10,7 @@ use keyfob_core::id::Incarnation;
 
 use self::cluster::Database;
 use super::*;
+use crate::conformance::refresh_tokens::used;
 use crate::conformance::sample::*;
 use crate::conformance::{conformance_suite, sample, signing_keys};
 use crate::fixture::{INCARNATION, rng};
@@ -149,7 +150,11 @@ async fn a_feed_with_a_gap_fails_its_check() {
 async fn a_backup_is_one_that_sqlite_opens_with_the_same_facts() {
     let (store, _database) = fresh().await;
     let user = made(&store, "alice").await;
-    let session = signed_in(&store, &user, START).await;
+    let attempt = reserved(&store, "alice", START).await;
+    let login = login(&attempt, &user);
+    assert_eq!(store.record_login(&login).await.unwrap(), Saved::Saved);
+    let refresh = used(login.refresh, START, &user);
+    let Refreshed::Rotated(session) = store.refresh(&refresh).await.unwrap() else { panic!("not rotated") };
     guess(&store, "alice", START).await;
     guess(&store, "nobody", START).await;
     signing_keys::begun(&store).await;
@@ -163,7 +168,10 @@ async fn a_backup_is_one_that_sqlite_opens_with_the_same_facts() {
     let copy = crate::sqlite::tests::open_again(&file);
     assert_eq!(copy.incarnation(), store.incarnation());
     assert_eq!(current(&copy, &user).await, user);
-    assert_eq!(copy.session(session).await.unwrap(), store.session(session).await.unwrap());
+    assert_eq!(copy.session(session.id).await.unwrap(), Some(session));
+    for token in [login.refresh, refresh.successor] {
+        assert_eq!(copy.refresh_token(&token).await.unwrap(), store.refresh_token(&token).await.unwrap());
+    }
     assert_eq!(copy.changes_since(Revision(0)).await.unwrap(), store.changes_since(Revision(0)).await.unwrap());
     assert_eq!(copy.policy().await.unwrap(), store.policy().await.unwrap());
     assert_eq!(copy.signing_keys().await.unwrap().len(), 2);

@@ -68,8 +68,9 @@ fn make(file: &Path, tag: [u8; 8], pieces: mpsc::Receiver<Piece>) -> Outcome<Bac
     db.pragma_update_and_check(None, "journal_mode", "off", |_| Ok(()))?;
     db.pragma_update(None, "synchronous", "OFF")?;
     db.pragma_update(None, "foreign_keys", false)?;
-    migrate::migrate(&db)?;
+    migrate::migrate_to_shared(&db)?;
     let expected = insert_all(&db, file, pieces)?;
+    migrate::migrate(&db)?;
     let revision = meta::revision(&db)?;
     drop(db);
     let tables = verify(draft.path())?;

@@ -25,6 +25,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0012_token_chains.sql"),
 ];
 
+/// How many of the first steps make the tables that other backends have too: the steps after them only arrange rows for `SQLite`.
+const SHARED_STEPS: usize = 9;
+
 const OBJECT_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
 const CREATE_MIGRATIONS: &str = "CREATE TABLE migrations (number INTEGER PRIMARY KEY, sha256 BLOB NOT NULL) STRICT";
 const APPLIED: &str = "SELECT number, sha256 FROM migrations ORDER BY number";
@@ -51,6 +54,11 @@ pub(super) fn is_empty(db: &Connection) -> Outcome<bool> {
 /// Bring the schema up to date, in one transaction.
 pub(super) fn migrate(db: &Connection) -> Outcome<()> {
     run(db, STEPS)
+}
+
+/// Make the tables as other backends have them, for their rows; [`migrate`] brings those into this backend's form.
+pub(super) fn migrate_to_shared(db: &Connection) -> Outcome<()> {
+    run(db, &STEPS[..SHARED_STEPS])
 }
 
 fn run(db: &Connection, steps: &[&str]) -> Outcome<()> {
@@ -171,7 +179,7 @@ mod tests {
     #[test]
     fn tokens_from_before_they_were_chains_are_chains_of_their_sessions() {
         let db = Connection::open_in_memory().unwrap();
-        run(&db, &STEPS[..9]).unwrap();
+        run(&db, &STEPS[..SHARED_STEPS]).unwrap();
         // Used a, then b, both in one microsecond; c is the newest. The other session has d alone.
         let rows = "PRAGMA foreign_keys = 0; \
             INSERT INTO sessions (id, user, created_at, expires_at, client_name, address) VALUES \
