@@ -267,3 +267,12 @@ fn cluster_status_tells_who_lives_and_sqlite_has_no_cluster() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("docs/postgresql.md"));
 }
+
+#[test]
+fn the_doctor_looks_at_the_database_that_nodes_share() {
+    let cluster = Cluster::of(1);
+    let examined = command(&cluster.data(0), &["doctor"], "");
+    let report = String::from_utf8_lossy(&examined.stdout);
+    assert!(report.contains("ok    database: sound, at revision"), "{report}");
+    assert!(!report.contains("SQLite") && !report.contains("there is none yet"), "{report}");
+}

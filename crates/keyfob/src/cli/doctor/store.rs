@@ -15,7 +15,8 @@ use crate::config::Settings;
 use crate::control::{self, Examination, FailedSignInsView, Intention, Outcome};
 
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
-    if !settings.data.join("keyfob.db").exists() {
+    let shared = settings.database.is_some();
+    if !shared && !settings.data.join("keyfob.db").exists() {
         return vec![Finding::warn("database", "there is none yet", "the first `keyfob serve` makes it")];
     }
     let owner = match control::owner(&settings.data) {
@@ -23,7 +24,9 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
         None => Finding::ok("owner", "no keyfob is running on this data directory"),
     };
     let mut findings = vec![owner];
-    findings.extend(engine(&settings.data.join("keyfob.db")));
+    if !shared {
+        findings.extend(engine(&settings.data.join("keyfob.db")));
+    }
     match control::carry_out(settings, Intention::Examine).await {
         Ok(Outcome::Examination(examination)) => findings.extend(read(settings, *examination)),
         Ok(_) => findings.push(Finding::fail("database", "the running keyfob is another version", "restart it")),
@@ -127,9 +130,12 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
         Some(at) => format!("{}, since the restore of {at}", found.incarnation),
         None => format!("{}, the first", found.incarnation),
     };
-    let mark = high_water(&settings.data, revision);
-    let backup = backed_up(found.backed_up_at.as_deref(), clock::now());
-    let mut findings = vec![database, Finding::ok("incarnation", life), mark, backup, policy];
+    let mut findings = vec![database, Finding::ok("incarnation", life), policy];
+    // PostgreSQL has no mark, and is backed up by its own tools.
+    if settings.database.is_none() {
+        findings.push(high_water(&settings.data, revision));
+        findings.push(backed_up(found.backed_up_at.as_deref(), clock::now()));
+    }
     findings.extend(found.failed_at_unknown_names.as_ref().map(strangers));
     findings.extend(signing_key(found.signing_key, found.signing_key_overdue_since));
     match (&settings.public_url, found.public_url) {
