@@ -130,12 +130,13 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
         Some(at) => format!("{}, since the restore of {at}", found.incarnation),
         None => format!("{}, the first", found.incarnation),
     };
-    let mut findings = vec![database, Finding::ok("incarnation", life), policy];
+    let mut findings = vec![database, Finding::ok("incarnation", life)];
     // PostgreSQL has no mark, and is backed up by its own tools.
     if settings.database.is_none() {
         findings.push(high_water(&settings.data, revision));
         findings.push(backed_up(found.backed_up_at.as_deref(), clock::now()));
     }
+    findings.push(policy);
     findings.extend(found.failed_at_unknown_names.as_ref().map(strangers));
     findings.extend(signing_key(found.signing_key, found.signing_key_overdue_since));
     match (&settings.public_url, found.public_url) {
