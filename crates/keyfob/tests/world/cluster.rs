@@ -207,8 +207,12 @@ fn a_node_that_was_killed_holds_up_nobody_for_long_and_one_that_was_struck_out_c
     assert_eq!(cluster.addresses().iter().map(|at| call(*at, &token)).collect::<Vec<_>>(), [401, 401]);
     // Silent for two leases: taken for dead.
     cluster.signal(1, Signal::STOP);
-    let struck_out = || cluster.node(0).log().contains("struck out").then_some(());
-    clock::until(PATIENCE, struck_out).expect("the silent node is struck out");
+    let struck_out = || {
+        let said = must(&cluster.data(0), &["--json", "cluster", "status"], "");
+        let nodes: Vec<serde_json::Value> = serde_json::from_str(&said).expect("JSON");
+        (nodes.len() == 1).then_some(())
+    };
+    clock::until(PATIENCE, struck_out).expect("the killed node and the silent one are struck out");
     must(&cluster.data(0), &["user", "enable", "ada"], "");
     let token = token_of(&login(cluster.addresses()[0], "ada", PASSWORD));
     cluster.signal(1, Signal::CONT);
