@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyfob_core::opaque::Kind;
 use regex::bytes::Regex;
 
 /// `Authorization: SCHEME CREDENTIALS`, a password in JSON, and the members of forms and queries that hold a secret.
@@ -51,8 +52,10 @@ pub fn ours(bytes: &[u8]) -> Vec<Vec<u8>> {
 pub fn begins(bytes: &[u8]) -> Option<&'static str> {
     if bytes[0] == b'f' && bytes.starts_with(b"fob_") {
         let rest = &bytes[4..];
-        let end = rest.iter().take(5).position(|byte| *byte == b'_')?;
-        return (run(&rest[end + 1..]) >= 16).then_some("what looks like an opaque secret");
+        // A kind, as in `OURS`: the program's own name ends in `fob`, and a key's id may begin with `_`.
+        let kind = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        let secret = rest.get(kind..)?.strip_prefix(b"_")?;
+        return ((3..=4).contains(&kind) && run(secret) >= 16).then_some("what looks like an opaque secret");
     }
     if bytes[0] == b'e' && bytes.starts_with(b"eyJ") {
         let first = run(bytes);
@@ -65,4 +68,15 @@ pub fn begins(bytes: &[u8]) -> Option<&'static str> {
 /// How many base64url characters stand first.
 fn run(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count()
+}
+
+#[test]
+fn a_key_id_behind_the_name_of_the_program_is_no_secret_and_every_secret_is_one() {
+    // An audit row, as a page of the database holds it: the actor, then a thumbprint that happens to begin with `_`.
+    let row = b"signing-key.activatedkeyfob_8_bfgQhbdoJT6RfNiEMH4W-97Ln86kGNYY4NNjwiPQES256";
+    assert_eq!((0..row.len()).find_map(|at| begins(&row[at..])), None);
+    for kind in [Kind::Refresh, Kind::ApiKey, Kind::Client] {
+        let secret = format!("{}bfgQhbdoJT6RfNiEMH4W", kind.prefix());
+        assert_eq!(begins(secret.as_bytes()), Some("what looks like an opaque secret"));
+    }
 }
