@@ -48,6 +48,14 @@ pub(crate) fn roles(text: &str) -> Result<Vec<RoleName>> {
     names.map(|name| RoleName::parse(name).map_err(|problem| corrupt(format!("a stored role: {problem}")))).collect()
 }
 
+/// Roles as they are kept: sorted, each once.
+pub(crate) fn in_order(roles: &[RoleName]) -> Vec<RoleName> {
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
 /// A status as stored.
 pub(crate) fn status_text(status: Status) -> &'static str {
     match status {

@@ -9,6 +9,7 @@ macro_rules! values {
     };
 }
 
+mod address;
 mod api_keys;
 mod attempts;
 mod audit;
@@ -47,8 +48,7 @@ use keyfob_core::SecureRandom;
 use keyfob_core::api_key::{ApiKey, KeyListing};
 use keyfob_core::change::{Change, Revision};
 use keyfob_core::client::{Client, ClientName, ClientStatus};
-use keyfob_core::id::{ClientId, Incarnation, KeyId, NodeId, SessionId, UserId};
-use keyfob_core::lease::{self, Beat};
+use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
 use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
@@ -57,7 +57,7 @@ use keyfob_core::time::Timestamp;
 use keyfob_core::user::{RoleName, Status, User, Username};
 use tokio::sync::{oneshot, watch};
 
-use self::connection::Address;
+use self::address::Address;
 use self::failure::Outcome;
 use self::nodes::Clerk;
 use self::pool::Pool;
@@ -186,29 +186,6 @@ impl Postgres {
         let (reply, answer) = oneshot::channel();
         tokio::spawn(async move { transaction::write(&pool, &bell, durability, (&arguments, work), reply).await });
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the work was broken off".to_owned())))
-    }
-}
-
-#[async_trait]
-impl Nodes for Postgres {
-    async fn register(&self, row: &lease::Row) -> Result<()> {
-        Ok(self.clerk.register(row).await?)
-    }
-
-    async fn renew(&self, id: NodeId, applied: Revision) -> Result<u64> {
-        Ok(self.clerk.renew(id, applied).await?)
-    }
-
-    async fn rows(&self) -> Result<Vec<lease::Row>> {
-        self.read((), |db, ()| Box::pin(nodes::all(db))).await
-    }
-
-    async fn strike_out(&self, id: NodeId, beat: Beat) -> Result<bool> {
-        Ok(self.clerk.strike_out(id, beat).await?)
-    }
-
-    async fn leave(&self, id: NodeId) -> Result<()> {
-        Ok(self.clerk.leave(id).await?)
     }
 }
 

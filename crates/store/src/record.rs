@@ -7,6 +7,7 @@ mod sign_in;
 mod signing_key;
 
 use keyfob_core::change::Revision;
+use keyfob_core::id::{SessionId, UserId};
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::RoleName;
 
@@ -52,6 +53,26 @@ pub struct Audit {
     pub subject: String,
     /// More, as plain text without secrets; user input is escaped by the reader, cut to 512 bytes by the store.
     pub detail: String,
+}
+
+impl Audit {
+    /// A session that ended because its user had too many.
+    pub(crate) fn displaced(at: Timestamp, user: UserId, session: SessionId, most: u32) -> Self {
+        let (actor, subject) = (user.to_string(), session.to_string());
+        Self { at, event: "session.displaced", actor, subject, detail: format!("a user has at most {most} sessions") }
+    }
+
+    /// An account that just had too many failures in a row.
+    pub(crate) fn locked(at: Timestamp, user: UserId, username: &str, failures: u32) -> Self {
+        let (actor, subject) = ("anonymous".to_owned(), user.to_string());
+        Self {
+            at,
+            event: "sign-in.locked",
+            actor,
+            subject,
+            detail: format!("{username}: {failures} failures in a row"),
+        }
+    }
 }
 
 /// An audit row as read.

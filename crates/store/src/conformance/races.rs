@@ -117,21 +117,24 @@ pub(crate) async fn a_thousand_guesses_at_once_get_ten_tries(store: Shared) {
     made(&store, "alice").await;
     let tried = together(1000, |_| {
         let store = Arc::clone(&store);
-        async move {
-            let attempt = attempt("alice", START);
-            loop {
-                match store.reserve_attempt(&attempt).await.unwrap() {
-                    Reservation::Reserved(_) => break,
-                    Reservation::Wait => tokio::task::yield_now().await,
-                    Reservation::Refused { .. } => return false,
-                }
-            }
-            tokio::task::yield_now().await;
-            store.record_failed_attempt(&failure(&attempt, START)).await.unwrap();
-            true
-        }
+        async move { guessed(&store).await }
     });
     assert_eq!(tried.await.into_iter().filter(|tried| *tried).count(), 10);
+}
+
+/// Whether a guess at alice's password was tried, and failed; else it was refused.
+pub(crate) async fn guessed(store: &Shared) -> bool {
+    let attempt = attempt("alice", START);
+    loop {
+        match store.reserve_attempt(&attempt).await.unwrap() {
+            Reservation::Reserved(_) => break,
+            Reservation::Wait => tokio::task::yield_now().await,
+            Reservation::Refused { .. } => return false,
+        }
+    }
+    tokio::task::yield_now().await;
+    store.record_failed_attempt(&failure(&attempt, START)).await.unwrap();
+    true
 }
 
 pub(crate) async fn of_many_ends_of_one_session_one_counts(store: Shared) {

@@ -233,13 +233,7 @@ async fn lock(transaction: &mut Transaction<'_>, account: &[u8; 32], limits: &Li
     let Some(locked) = transaction.row(LOCK, values).await? else { return Ok(()) };
     let Some(id) = row::optional_bytes(&locked, 0)? else { return Ok(()) };
     let username: String = row::column(&locked, 1)?;
-    transaction.audit(&Audit {
-        at,
-        event: "sign-in.locked",
-        actor: "anonymous".to_owned(),
-        subject: UserId::from_bytes(id).to_string(),
-        detail: format!("{username}: {} failures in a row", limits.consecutive_failures),
-    });
+    transaction.audit(&Audit::locked(at, UserId::from_bytes(id), &username, limits.consecutive_failures));
     Ok(())
 }
 

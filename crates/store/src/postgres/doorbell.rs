@@ -8,7 +8,7 @@ use keyfob_core::change::Revision;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::connection::Address;
+use super::address::Address;
 use super::failure::Outcome;
 use super::meta;
 use super::transaction::{self, Reader};

@@ -2,17 +2,20 @@
 //! no lease runs out because requests hold all the others. A statement that came with a warning, or whose answer was lost,
 //! "could not tell".
 
+use async_trait::async_trait;
 use keyfob_core::change::Revision;
 use keyfob_core::id::NodeId;
 use keyfob_core::lease::{self, Beat};
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
 
-use super::connection::{Address, Connection};
+use super::Postgres;
+use super::address::Address;
+use super::connection::Connection;
 use super::failure::Outcome;
 use super::row::{self, Value};
 use super::transaction::Db;
-use crate::{StoreError, column};
+use crate::{Nodes, Result, StoreError, column};
 
 const REGISTER: &str = "INSERT INTO nodes (id, applied, beat) VALUES ($1, $2, $3)";
 const RENEW: &str = "UPDATE nodes SET applied = greatest(applied, $2), beat = beat + 1 WHERE id = $1 RETURNING beat";
@@ -70,8 +73,31 @@ impl Clerk {
     }
 }
 
+#[async_trait]
+impl Nodes for Postgres {
+    async fn register(&self, row: &lease::Row) -> Result<()> {
+        Ok(self.clerk.register(row).await?)
+    }
+
+    async fn renew(&self, id: NodeId, applied: Revision) -> Result<u64> {
+        Ok(self.clerk.renew(id, applied).await?)
+    }
+
+    async fn rows(&self) -> Result<Vec<lease::Row>> {
+        self.read((), |db, ()| Box::pin(all(db))).await
+    }
+
+    async fn strike_out(&self, id: NodeId, beat: Beat) -> Result<bool> {
+        Ok(self.clerk.strike_out(id, beat).await?)
+    }
+
+    async fn leave(&self, id: NodeId) -> Result<()> {
+        Ok(self.clerk.leave(id).await?)
+    }
+}
+
 /// All rows.
-pub(super) async fn all(db: &mut impl Db) -> Outcome<Vec<lease::Row>> {
+async fn all(db: &mut impl Db) -> Outcome<Vec<lease::Row>> {
     let rows = db.rows(ALL, &[]).await?;
     rows.iter()
         .map(|found| {

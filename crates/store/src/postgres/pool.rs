@@ -6,7 +6,8 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
 use deadpool::{Runtime, managed};
 
-use super::connection::{Address, Connection};
+use super::address::Address;
+use super::connection::Connection;
 use super::failure::{Failure, Outcome};
 use crate::{Result, StoreError};
 

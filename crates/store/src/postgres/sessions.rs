@@ -81,13 +81,7 @@ pub(super) async fn displace(transaction: &mut Transaction<'_>, login: &Login) -
     let before = transaction.raises();
     for found in &beyond {
         let id = SessionId::from_bytes(row::bytes(found, 0)?);
-        let by = Audit {
-            at: now,
-            event: "session.displaced",
-            actor: user.to_string(),
-            subject: id.to_string(),
-            detail: format!("a user has at most {} sessions", login.sessions_max),
-        };
+        let by = Audit::displaced(now, user, id, login.sessions_max);
         end(transaction, id, Some(user), &by).await?;
     }
     Ok(transaction.raises() > before)

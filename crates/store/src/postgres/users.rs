@@ -65,7 +65,7 @@ pub(super) async fn create(transaction: &mut Transaction<'_>, new: &NewUser, by:
                 &account,
                 &new.password.expose_phc().to_owned(),
                 &column::status_text(user.status),
-                &roles_text(&in_order(&user.roles)),
+                &roles_text(&column::in_order(&user.roles)),
                 &column::signed(user.auth_version)?,
                 &user.created_at.micros(),
             ],
@@ -87,7 +87,7 @@ pub(super) async fn set_roles(
     by: &Audit,
 ) -> Outcome<Answer<Changed>> {
     let Some(user) = hold(transaction, id).await? else { return Ok(Answer::Known(Changed::NotFound)) };
-    let roles = in_order(roles);
+    let roles = column::in_order(roles);
     if user.roles == roles {
         return Ok(Answer::At(Changed::Already));
     }
@@ -104,7 +104,8 @@ pub(super) async fn set_status(
 ) -> Outcome<Answer<Changed>> {
     let Some(user) = hold(transaction, id).await? else { return Ok(Answer::Known(Changed::NotFound)) };
     // Also where the user is enabled already: this is how an operator lifts a throttle.
-    let cleared = status == Status::Active && attempts::clear(transaction, &account_of(&user)).await?;
+    let cleared =
+        status == Status::Active && attempts::clear(transaction, &column::account(user.username.as_str())).await?;
     if user.status == status {
         if cleared {
             transaction.audit(by);
@@ -136,7 +137,7 @@ pub(super) async fn set_password(
     transaction.later(SET_PASSWORD, values![user.id.to_bytes(), change.password.expose_phc().to_owned()]);
     match &change.proof {
         Some(proof) => attempts::settle_as_right(transaction, proof),
-        None => drop(attempts::clear(transaction, &account_of(&user)).await?),
+        None => drop(attempts::clear(transaction, &column::account(user.username.as_str())).await?),
     }
     sessions::end_and_publish(transaction, user.id, change.keep, by.at).await?;
     Ok(publish(transaction, user.id, by))
@@ -166,17 +167,6 @@ fn publish(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) -> Answer<
     transaction.audit(by);
     transaction.publish(Fact::User(id), by.at);
     Answer::At(Changed::At)
-}
-
-fn account_of(user: &User) -> [u8; 32] {
-    column::account(user.username.as_str())
-}
-
-fn in_order(roles: &[RoleName]) -> Vec<RoleName> {
-    let mut roles = roles.to_vec();
-    roles.sort_unstable();
-    roles.dedup();
-    roles
 }
 
 /// A user whose columns begin at `first`, with its password hash after them.

@@ -171,14 +171,7 @@ fn lock(db: &Connection, account: &[u8; 32], limits: &Limits, at: Timestamp) -> 
         return Ok(());
     }
     let Some((id, username)) = users::named_by_digest(db, account)? else { return Ok(()) };
-    let row = Audit {
-        at,
-        event: "sign-in.locked",
-        actor: "anonymous".to_owned(),
-        subject: id.to_string(),
-        detail: format!("{username}: {} failures in a row", limits.consecutive_failures),
-    };
-    audit::append(db, &row)
+    audit::append(db, &Audit::locked(at, id, &username, limits.consecutive_failures))
 }
 
 /// Settled already (it lapsed) or gone (it expired): then it has been counted.

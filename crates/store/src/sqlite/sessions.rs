@@ -74,13 +74,7 @@ pub(super) fn displace(transaction: &mut Transaction<'_>, login: &Login) -> Outc
     };
     for id in &ended {
         let id = SessionId::from_bytes(*id);
-        let by = Audit {
-            at: now,
-            event: "session.displaced",
-            actor: user.to_string(),
-            subject: id.to_string(),
-            detail: format!("a user has at most {} sessions", login.sessions_max),
-        };
+        let by = Audit::displaced(now, user, id, login.sessions_max);
         end(transaction, id, Some(user), &by)?;
     }
     Ok(!ended.is_empty())

@@ -76,7 +76,7 @@ pub(super) fn create(transaction: &Transaction<'_>, new: &NewUser, by: &Audit) -
         account,
         new.password.expose_phc(),
         column::status_text(user.status),
-        roles_text(&in_order(&user.roles)),
+        roles_text(&column::in_order(&user.roles)),
         column::signed(user.auth_version)?,
         user.created_at.micros(),
     ))?;
@@ -93,7 +93,7 @@ pub(super) fn set_roles(
     by: &Audit,
 ) -> Outcome<Changed> {
     let Some(user) = find(transaction.db(), id)? else { return Ok(Changed::NotFound) };
-    let roles = in_order(roles);
+    let roles = column::in_order(roles);
     if user.roles == roles {
         return Ok(Changed::Already(transaction.revision()));
     }
@@ -110,7 +110,8 @@ pub(super) fn set_status(
 ) -> Outcome<Changed> {
     let Some(user) = find(transaction.db(), id)? else { return Ok(Changed::NotFound) };
     // Also where the user is enabled already: this is how an operator lifts a throttle.
-    let cleared = status == Status::Active && attempts::clear(transaction.db(), &account_of(&user))?;
+    let cleared =
+        status == Status::Active && attempts::clear(transaction.db(), &column::account(user.username.as_str()))?;
     if user.status == status {
         if cleared {
             audit::append(transaction.db(), by)?;
@@ -139,7 +140,7 @@ pub(super) fn set_password(transaction: &mut Transaction<'_>, change: &PasswordC
     transaction.db().prepare_cached(SET_PASSWORD)?.execute(values)?;
     match &change.proof {
         Some(proof) => attempts::settle_as_right(transaction.db(), proof)?,
-        None => drop(attempts::clear(transaction.db(), &account_of(&user))?),
+        None => drop(attempts::clear(transaction.db(), &column::account(user.username.as_str()))?),
     }
     sessions::end_and_publish(transaction, user.id, change.keep, by.at)?;
     publish(transaction, user.id, by)
@@ -170,17 +171,6 @@ fn publish(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) -> Outcome
     audit::append(transaction.db(), by)?;
     transaction.publish(Fact::User(id), by.at)?;
     Ok(Changed::At(transaction.revision()))
-}
-
-fn account_of(user: &User) -> [u8; 32] {
-    column::account(user.username.as_str())
-}
-
-fn in_order(roles: &[RoleName]) -> Vec<RoleName> {
-    let mut roles = roles.to_vec();
-    roles.sort_unstable();
-    roles.dedup();
-    roles
 }
 
 /// A row before its texts are parsed.

@@ -7,7 +7,7 @@ use keyfob_core::user::Status;
 use super::super::migrate;
 use super::*;
 use crate::conformance::api_keys::new_key;
-use crate::conformance::races::together;
+use crate::conformance::races::{guessed, together};
 use crate::conformance::refresh_tokens::used;
 use crate::{Refreshed, Saved};
 
@@ -47,18 +47,7 @@ async fn guesses_at_two_nodes_share_one_budget() {
     made(&nodes[0], "alice").await;
     let tried = together(60, |number| {
         let store = Arc::clone(&nodes[number % 2]);
-        async move {
-            let attempt = attempt("alice", START);
-            loop {
-                match store.reserve_attempt(&attempt).await.unwrap() {
-                    Reservation::Reserved(_) => break,
-                    Reservation::Wait => tokio::task::yield_now().await,
-                    Reservation::Refused { .. } => return false,
-                }
-            }
-            store.record_failed_attempt(&failure(&attempt, START)).await.unwrap();
-            true
-        }
+        async move { guessed(&store).await }
     });
     assert_eq!(tried.await.into_iter().filter(|tried| *tried).count(), 10);
 }
