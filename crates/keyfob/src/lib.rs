@@ -28,6 +28,7 @@ pub mod metadata;
 pub mod metrics;
 mod new_key;
 pub mod node;
+mod one_reading;
 pub mod peers;
 mod reply;
 mod request_id;

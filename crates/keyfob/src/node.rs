@@ -13,6 +13,7 @@ use keyfob_store::{Nodes, Result, StoreError};
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::one_reading::OneReading;
 use crate::{clock, feed};
 
 /// How soon a renewal that failed is tried again.
@@ -24,8 +25,8 @@ pub struct Node {
     state: Mutex<lease::Node>,
     /// Until when its memory may be believed, in microseconds of [`clock::boot_micros`]; zero: not at all.
     until: AtomicU64,
-    /// When the newest complete reading of the feed was begun, for requests that have no lease to go by.
-    read: tokio::sync::Mutex<Option<Moment>>,
+    /// The feed, as requests that have no lease to go by read it.
+    feed: OneReading<()>,
 }
 
 impl Node {
@@ -33,7 +34,7 @@ impl Node {
     #[must_use]
     pub fn new(terms: Terms, applied: Revision) -> Self {
         let state = lease::Node::new(terms, fresh_id(), applied);
-        Self { terms, state: Mutex::new(state), until: AtomicU64::new(0), read: tokio::sync::Mutex::new(None) }
+        Self { terms, state: Mutex::new(state), until: AtomicU64::new(0), feed: OneReading::new() }
     }
 
     /// Whether requests that begin now may be judged on what is remembered.
@@ -55,18 +56,9 @@ impl Node {
     /// # Errors
     /// Those of the store: nothing can be told.
     pub async fn catch_up(&self, app: &App) -> Result<()> {
-        let asked = clock::boot();
-        let mut read = self.read.lock().await;
-        if read.is_some_and(|begun| begun > asked) {
-            return Ok(());
-        }
-        let begun = clock::boot();
-        match timeout(self.terms.lease(), feed::catch_up(app)).await {
-            Ok(result) => result?,
-            Err(_) => return Err(StoreError::Unavailable("it does not answer".to_owned())),
-        }
-        *read = Some(begun);
-        Ok(())
+        let late = |_| Err(StoreError::Unavailable("it does not answer".to_owned()));
+        let read = async { timeout(self.terms.lease(), feed::catch_up(app)).await.unwrap_or_else(late) };
+        self.feed.after_now(read).await
     }
 
     /// Give up the lease and the row: for a process that answers no more.

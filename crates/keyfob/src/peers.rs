@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyfob_core::change::Revision;
-use keyfob_core::lease::{Acknowledgement, Moment, Progress, Row, Terms};
+use keyfob_core::lease::{Acknowledgement, Progress, Row, Terms};
 use keyfob_store::{Result, Store};
-use tokio::sync::Mutex;
 
 use crate::clock;
 use crate::control::Acknowledge;
+use crate::one_reading::OneReading;
 
 /// Between two readings of the rows while somebody waits for them.
 const STEP: Duration = Duration::from_millis(4);
@@ -22,20 +22,14 @@ const READING_MAX: Duration = Duration::from_millis(500);
 pub struct Peers {
     store: Arc<dyn Store>,
     terms: Terms,
-    newest: Mutex<Option<Reading>>,
-}
-
-/// All rows, in a statement that began after `asked`.
-struct Reading {
-    asked: Moment,
-    rows: Arc<[Row]>,
+    rows: OneReading<Arc<[Row]>>,
 }
 
 impl Peers {
     /// The nodes of `store`, which have agreed on `terms`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, terms: Terms) -> Self {
-        Self { store, terms, newest: Mutex::new(None) }
+        Self { store, terms, rows: OneReading::new() }
     }
 
     /// Wait until the change of `revision`, whose commit has returned, is in force at every node: each has applied it, or
@@ -43,7 +37,7 @@ impl Peers {
     pub async fn confirmed(&self, revision: Revision) {
         let mut change = Acknowledgement::new(self.terms, revision, clock::boot());
         loop {
-            match tokio::time::timeout(READING_MAX, self.read_after(clock::boot())).await {
+            match tokio::time::timeout(READING_MAX, self.rows()).await {
                 Ok(Ok(rows)) => change.read(&rows),
                 Ok(Err(error)) => tracing::warn!(%error, "the nodes' rows cannot be read"),
                 Err(_) => tracing::warn!("the nodes' rows were not read in time"),
@@ -61,17 +55,9 @@ impl Peers {
         }
     }
 
-    /// The rows, in a statement that began after `moment`: an own one, or that of somebody who came in the meantime.
-    async fn read_after(&self, moment: Moment) -> Result<Arc<[Row]>> {
+    async fn rows(&self) -> Result<Arc<[Row]>> {
         let Some(nodes) = self.store.nodes() else { return Ok(Arc::default()) };
-        let mut newest = self.newest.lock().await;
-        if let Some(reading) = newest.as_ref().filter(|reading| reading.asked > moment) {
-            return Ok(Arc::clone(&reading.rows));
-        }
-        let asked = clock::boot();
-        let rows: Arc<[Row]> = nodes.rows().await?.into();
-        *newest = Some(Reading { asked, rows: Arc::clone(&rows) });
-        Ok(rows)
+        self.rows.after_now(async { nodes.rows().await.map(Arc::from) }).await
     }
 }
 

@@ -52,8 +52,7 @@ async fn open_shared(database: &Database, hold: Hold) -> Result<OpenStore, Probl
     let place = root_key_file(hold.dir());
     let made = !place.path().exists();
     let root_key = place.load(hold.dir())?;
-    let tagger = SessionTagger::new(&root_key.derive("session-tag"));
-    let mint = Mint::new(&root_key.derive("api-key-tag"));
+    let (tagger, mint) = derived(&root_key);
     let (url, direct) = database.urls().map_err(|text| Problem::refused(text).hint("see docs/postgresql.md"))?;
     let options = postgres::Options {
         root_key,
@@ -73,6 +72,11 @@ async fn open_shared(database: &Database, hold: Hold) -> Result<OpenStore, Probl
             Err(explain_shared(&error))
         }
     }
+}
+
+/// What the root key makes beside the sealing of signing keys.
+fn derived(root_key: &RootKey) -> (SessionTagger, Mint) {
+    (SessionTagger::new(&root_key.derive("session-tag")), Mint::new(&root_key.derive("api-key-tag")))
 }
 
 fn explain_shared(error: &StoreError) -> Problem {
@@ -104,8 +108,7 @@ fn open_held(hold: Hold) -> Result<OpenStore, Problem> {
     let place = root_key_file(hold.dir());
     let root_key = place.load(hold.dir())?;
     let mark = Some(place.mark(hold.dir()));
-    let tagger = SessionTagger::new(&root_key.derive("session-tag"));
-    let mint = Mint::new(&root_key.derive("api-key-tag"));
+    let (tagger, mint) = derived(&root_key);
     let options = sqlite::Options { root_key, fresh_incarnation: clock::random(), mark, rng: clock::rng() };
     let path = hold.dir().join("keyfob.db");
     let store = sqlite::open(&path, options).map_err(|error| explain(&path, &error))?;

@@ -7,7 +7,7 @@ mod guess_storm;
 mod kill9;
 mod paths;
 mod refresh_race;
-mod revoke_race;
+pub mod revoke_race;
 mod rotate;
 
 use std::collections::BTreeMap;

@@ -4,13 +4,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::campaign::revoke_race::{COMMANDS, amid_calls, words};
 use crate::support::clock;
 use crate::support::house::{PASSWORD, POLICY, login, token_of};
 use crate::support::http::{Connection, Request, ask};
@@ -20,19 +19,6 @@ use crate::support::recorder::Recorder;
 
 /// How long a node may take to learn or to do something.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the calls run before the command, and after it.
-const BEFORE: Duration = Duration::from_millis(150);
-const AFTER: Duration = Duration::from_millis(300);
-
-/// Every command that takes a permission away. `NAME` becomes the user's name.
-const COMMANDS: &[&[&str]] = &[
-    &["user", "disable", "NAME"],
-    &["session", "end", "--user", "NAME"],
-    &["user", "role", "NAME", "--remove", "caller"],
-    &["user", "delete", "NAME"],
-    &["user", "passwd", "NAME", "--password-stdin"],
-];
-
 /// Shut the database, and end what is connected to it.
 const AWAY: &[&str] = &[
     "ALTER DATABASE NAME ALLOW_CONNECTIONS false",
@@ -123,48 +109,17 @@ fn call(address: SocketAddr, token: &str) -> u16 {
     ask(address, &Request::new("GET", "/things/1").bearer(token)).status
 }
 
-/// When each call began, and what came of it.
-fn call_on(address: SocketAddr, token: &str, stop: &AtomicBool) -> Vec<(Instant, u16)> {
-    let request = Request::new("GET", "/things/1").bearer(token);
-    let mut connection = Connection::open(address).expect("keyfob is there");
-    let mut calls = Vec::new();
-    while !stop.load(Ordering::Acquire) {
-        let began = clock::now();
-        calls.push((began, connection.ask(&request).expect("an answer").status));
-    }
-    calls
-}
-
 #[test]
 fn what_a_command_took_away_at_one_node_is_gone_at_all_when_it_returns() {
     let cluster = Cluster::of(3);
     for (turn, command) in COMMANDS.iter().enumerate() {
         let name = format!("victim{turn}");
         let token = cluster.signed_in(&name);
-        let words: Vec<&str> = command.iter().map(|word| if *word == "NAME" { name.as_str() } else { word }).collect();
-        let stop = AtomicBool::new(false);
-        let (calls, returned) = thread::scope(|scope| {
-            let callers: Vec<_> = cluster
-                .addresses()
-                .into_iter()
-                .map(|address| {
-                    scope.spawn({
-                        let (token, stop) = (&token, &stop);
-                        move || call_on(address, token, stop)
-                    })
-                })
-                .collect();
-            thread::sleep(BEFORE);
-            must(&cluster.data(turn % 3), &words, "another seven violet kettles\n");
-            let returned = clock::now();
-            thread::sleep(AFTER);
-            stop.store(true, Ordering::Release);
-            (callers.into_iter().map(|caller| caller.join().expect("no caller panics")).collect::<Vec<_>>(), returned)
-        });
+        let words = words(command, &name, "");
+        let (calls, returned) = amid_calls(&cluster.addresses(), &token, &cluster.data(turn % 3), &words);
         for (node, calls) in calls.iter().enumerate() {
-            let before = calls.iter().filter(|(_, status)| *status == 200).count();
-            let late: Vec<u16> =
-                calls.iter().filter(|(began, _)| *began > returned).map(|(_, status)| *status).collect();
+            let before = calls.iter().filter(|call| call.status == 200).count();
+            let late: Vec<u16> = calls.iter().filter(|call| call.began > returned).map(|call| call.status).collect();
             assert!(before > 0 && !late.is_empty(), "node {node}: {before} calls passed and {} came late", late.len());
             assert!(
                 late.iter().all(|status| *status == 401),

@@ -2,6 +2,7 @@
 //! permission away. Not one request that starts after the command returned is let through.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ const BEFORE: Duration = Duration::from_millis(150);
 const AFTER: Duration = Duration::from_millis(300);
 
 /// Every command that takes a permission away. The first word that is `NAME` becomes the user's name.
-const COMMANDS: &[&[&str]] = &[
+pub const COMMANDS: &[&[&str]] = &[
     &["user", "disable", "NAME"],
     &["session", "end", "--user", "NAME"],
     &["user", "role", "NAME", "--remove", "caller"],
@@ -39,9 +40,9 @@ const KEY_COMMANDS: &[&[&str]] = &[
 ];
 
 /// One call: when it began, before its first byte was written, and what came of it.
-struct Call {
-    began: Instant,
-    status: u16,
+pub struct Call {
+    pub began: Instant,
+    pub status: u16,
 }
 
 #[test]
@@ -72,7 +73,8 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().expect("a text")
 }
 
-fn words<'w>(command: &[&'w str], name: &'w str, key: &'w str) -> Vec<&'w str> {
+/// A command with its user and its key put in.
+pub fn words<'w>(command: &[&'w str], name: &'w str, key: &'w str) -> Vec<&'w str> {
     let word = |word: &&'w str| match *word {
         "NAME" => name,
         "KEY" => key,
@@ -82,19 +84,8 @@ fn words<'w>(command: &[&'w str], name: &'w str, key: &'w str) -> Vec<&'w str> {
 }
 
 fn race(run: &mut Run, house: &House, credential: &str, command: &[&str]) {
-    let stop = AtomicBool::new(false);
-    let (calls, returned) = thread::scope(|scope| {
-        let callers: Vec<_> =
-            (0..CONNECTIONS).map(|_| scope.spawn(|| call(house.public(), credential, &stop))).collect();
-        thread::sleep(BEFORE);
-        must(&house.data(), command, "another seven violet kettles\n");
-        let returned = clock::now();
-        thread::sleep(AFTER);
-        stop.store(true, Ordering::Release);
-        let calls: Vec<Call> =
-            callers.into_iter().flat_map(|caller| caller.join().expect("no caller panics")).collect();
-        (calls, returned)
-    });
+    let (calls, returned) = amid_calls(&[house.public(); CONNECTIONS], credential, &house.data(), command);
+    let calls: Vec<Call> = calls.into_iter().flatten().collect();
     let late: Vec<&Call> = calls.iter().filter(|call| call.began > returned).collect();
     let passed = late.iter().filter(|call| call.status == 200).count();
     assert_eq!(passed, 0, "{passed} of {} calls passed after `keyfob {}` returned", late.len(), command.join(" "));
@@ -103,6 +94,27 @@ fn race(run: &mut Run, house: &House, credential: &str, command: &[&str]) {
     assert!(before > 0 && !late.is_empty(), "{before} calls passed before and {} began after", late.len());
     run.count("calls that passed before", before);
     run.count("calls that began after and were refused", late.len());
+}
+
+/// Run a command over `data` while each of these addresses is called at full speed over a connection of its own. The calls at
+/// each, and when the command had returned.
+pub fn amid_calls(
+    addresses: &[SocketAddr],
+    credential: &str,
+    data: &Path,
+    command: &[&str],
+) -> (Vec<Vec<Call>>, Instant) {
+    let stop = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        let callers: Vec<_> =
+            addresses.iter().map(|address| scope.spawn(move || call(*address, credential, stop))).collect();
+        thread::sleep(BEFORE);
+        must(data, command, "another seven violet kettles\n");
+        let returned = clock::now();
+        thread::sleep(AFTER);
+        stop.store(true, Ordering::Release);
+        (callers.into_iter().map(|caller| caller.join().expect("no caller panics")).collect(), returned)
+    })
 }
 
 fn call(address: SocketAddr, token: &str, stop: &AtomicBool) -> Vec<Call> {
