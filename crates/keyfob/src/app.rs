@@ -1,6 +1,7 @@
 //! App: all that a handler may touch. Built once by [`crate::serve`], shared by every request.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use keyfob_core::password::{PasswordHash, Rules};
@@ -32,6 +33,8 @@ pub struct App {
     pub applied: Applied,
     /// This node among those that share the store; `None` where this process owns it.
     pub node: Option<Arc<Node>>,
+    /// Whether it is about to stop: it answers as ever, and says that it is not ready.
+    pub leaving: AtomicBool,
     /// Where passwords are hashed.
     pub hashing: HashingPool,
     /// Verified instead of a stored hash when there is no such user, at the same cost.

@@ -91,7 +91,9 @@ pub struct Settings {
     pub cache_entries: usize,
     /// Limits of connections and messages.
     pub limits: HttpLimits,
-    /// How long open requests may take after SIGTERM (30 s).
+    /// How long it serves on after SIGTERM, no longer ready, so that balancers look elsewhere first (0 s; up to 10 min).
+    pub drain_delay: Duration,
+    /// How long open requests may take after that (30 s).
     pub drain: Duration,
     /// `text` or `json`.
     pub log_format: LogFormat,
@@ -237,6 +239,7 @@ impl Default for Settings {
             throttle: Limits::default(),
             cache_entries: 1_000_000,
             limits: HttpLimits::default(),
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),

@@ -7,6 +7,7 @@ pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use keyfob_core::access_token::{Profile, SessionTagger};
@@ -118,6 +119,12 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
 }
 
 impl Running {
+    /// Serve on, but say that it is not ready: balancers look elsewhere before anything is refused. It keeps its lease, so
+    /// no acknowledgement waits for it.
+    pub fn leave(&self) {
+        self.app.leaving.store(true, Ordering::Release);
+    }
+
     /// Stop accepting, let open requests finish, then close.
     pub async fn stop(self) {
         self.stop.send_replace(true);
@@ -144,7 +151,7 @@ impl Running {
     }
 }
 
-/// Serve until SIGTERM or SIGINT; SIGHUP reloads. Prints where it listens on stdout once it is ready.
+/// Serve until SIGTERM or SIGINT, and for `drain-delay` after it; SIGHUP reloads. Prints where it listens on stdout once it is ready.
 ///
 /// # Errors
 /// [`ServeProblem`], before anything is answered.
@@ -167,9 +174,21 @@ pub async fn run(settings: Settings) -> Result<(), ServeProblem> {
             }
         }
     }
+    running.leave();
+    let delay = running.app.settings.drain_delay;
+    tracing::info!(
+        ?delay,
+        "not ready any more; it serves on until balancers had time to see it, or another signal comes"
+    );
+    let ended = tokio::select! {
+        () = tokio::time::sleep(delay) => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = &mut running.feed => Err(ServeProblem::StoreStopped),
+    };
     tracing::info!("stopping: open requests may finish");
     running.stop().await;
-    Ok(())
+    ended
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeProblem> {
@@ -226,6 +245,7 @@ async fn app(
         keys: ArcSwap::from_pointee(keys),
         applied,
         node,
+        leaving: AtomicBool::new(false),
         dummy_hash: dummy_hash(settings.password_cost, &clock::random()).map_err(|_| ServeProblem::Hash)?,
         hashing,
         rules: Rules { min: settings.password_min },

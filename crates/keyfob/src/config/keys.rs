@@ -182,6 +182,9 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.body-idle-timeout", TIME_TO_AN_HOUR, |d, v| {
         v.duration(SECOND, HOUR).map(|length| d.settings.limits.body_idle_timeout = length)
     }),
+    key("drain-delay", "a length of time from 0s to 10m, such as `10s`", |d, v| {
+        v.duration(Duration::ZERO, 10 * MINUTE).map(|length| d.settings.drain_delay = length)
+    }),
     key("drain", "a length of time from 0s to 1h, such as `30s`", |d, v| {
         v.duration(Duration::ZERO, HOUR).map(|length| d.settings.drain = length)
     }),

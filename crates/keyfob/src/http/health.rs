@@ -1,5 +1,7 @@
 //! `/auth/health/live`, `/auth/health/ready`, `/metrics`: for operators, on the internal listener only.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -13,7 +15,8 @@ use crate::body::Body;
 pub(crate) enum Page {
     /// The process answers.
     Live,
-    /// It can decide: its store answers and its feed is applied; of nodes that share a store, it holds a lease.
+    /// It can decide, and is not about to stop: its store answers and its feed is applied; of nodes that share a store, it
+    /// holds a lease.
     Ready,
     /// OpenMetrics text.
     Metrics,
@@ -26,7 +29,7 @@ pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<B
     match page {
         Page::Live => problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"live"}"#)),
         Page::Ready => match app.store().revision().await {
-            Ok(newest) if leased(app) && app.applied.reached_here(newest).await => {
+            Ok(newest) if !leaving(app) && leased(app) && app.applied.reached_here(newest).await => {
                 problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"ready"}"#))
             }
             _ => HttpError::CannotTell.into_response(),
@@ -38,6 +41,10 @@ pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<B
             response
         }
     }
+}
+
+fn leaving(app: &App) -> bool {
+    app.leaving.load(Ordering::Acquire)
 }
 
 fn leased(app: &App) -> bool {

@@ -18,7 +18,7 @@ use crate::support::postgres::Database;
 use crate::support::recorder::Recorder;
 
 /// How long a node may take to learn or to do something.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Shut the database, and end what is connected to it.
 const AWAY: &[&str] = &[
     "ALTER DATABASE NAME ALLOW_CONNECTIONS false",
@@ -28,17 +28,22 @@ const AWAY: &[&str] = &[
 const BACK: &[&str] = &["ALTER DATABASE NAME ALLOW_CONNECTIONS true"];
 
 /// Nodes on one database, each with a folder of its own and the same root key.
-struct Cluster {
+pub struct Cluster {
     // Before the folders and the database: the programs end first.
-    nodes: Vec<Option<Keyfob>>,
+    pub nodes: Vec<Option<Keyfob>>,
     folders: Vec<TempDir>,
     arguments: Vec<String>,
-    database: Database,
+    pub database: Database,
     _api: Recorder,
 }
 
 impl Cluster {
-    fn of(count: usize) -> Self {
+    pub fn of(count: usize) -> Self {
+        Self::with(count, "")
+    }
+
+    /// The same, with these lines in the settings of each.
+    pub fn with(count: usize, settings: &str) -> Self {
         let api = Recorder::start();
         let folder = TempDir::new().expect("a temporary directory");
         fs::write(folder.path().join("policy.toml"), POLICY).expect("written");
@@ -52,7 +57,7 @@ impl Cluster {
                 fs::create_dir(cluster.data(index)).expect("made");
                 fs::copy(cluster.data(0).join("root.key"), cluster.data(index).join("root.key")).expect("copied");
             }
-            let settings = format!("database = \"{}\"\n", cluster.database.url);
+            let settings = format!("database = \"{}\"\n{settings}", cluster.database.url);
             fs::write(cluster.folders[index].path().join("keyfob.toml"), settings).expect("written");
             cluster.nodes.push(None);
             cluster.start(index);
@@ -60,7 +65,7 @@ impl Cluster {
         cluster
     }
 
-    fn start(&mut self, index: usize) {
+    pub fn start(&mut self, index: usize) {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         self.nodes[index] = Some(Keyfob::serve(&self.data(index), &arguments, &[]));
         let ready =
@@ -68,15 +73,15 @@ impl Cluster {
         clock::until(PATIENCE, ready).expect("a node that started gets a lease");
     }
 
-    fn data(&self, index: usize) -> PathBuf {
+    pub fn data(&self, index: usize) -> PathBuf {
         self.folders[index].path().join("data")
     }
 
-    fn node(&self, index: usize) -> &Keyfob {
+    pub fn node(&self, index: usize) -> &Keyfob {
         self.nodes[index].as_ref().expect("it runs")
     }
 
-    fn addresses(&self) -> Vec<SocketAddr> {
+    pub fn addresses(&self) -> Vec<SocketAddr> {
         self.nodes.iter().flatten().map(|node| node.public).collect()
     }
 
@@ -91,13 +96,13 @@ impl Cluster {
         assert!(psql.current_dir("/").status().expect("psql is there").success());
     }
 
-    fn signal(&self, index: usize, signal: Signal) {
+    pub fn signal(&self, index: usize, signal: Signal) {
         let id = i32::try_from(self.node(index).id()).ok().and_then(Pid::from_raw).expect("a process has an id");
         kill_process(id, signal).expect("the process is there");
     }
 
     /// A user of that name, made at one node and signed in at another.
-    fn signed_in(&self, name: &str) -> String {
+    pub fn signed_in(&self, name: &str) -> String {
         must(&self.data(0), &["user", "add", name, "--password-stdin", "--role", "caller"], &format!("{PASSWORD}\n"));
         let answer = login(self.addresses()[self.nodes.iter().flatten().count() - 1], name, PASSWORD);
         assert_eq!(answer.status, 200, "{name} signs in: {}", answer.text());

@@ -12,6 +12,7 @@ mod map;
 mod oauth_clients;
 mod own;
 mod postman;
+mod rolling;
 mod support;
 mod surroundings;
 mod websocket;
