@@ -1,5 +1,8 @@
 //! Commands beside a running server: they reach it at once, and it owns its directory.
 
+mod canary;
+
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -8,6 +11,8 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "violet anvil tram ocelot";
+/// Where a server writes its log, in its home.
+const LOG: &str = "log";
 
 fn keyfob(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
@@ -15,14 +20,18 @@ fn keyfob(home: &Path, arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.env_remove("CREDENTIALS_DIRECTORY").env("TMPDIR", home).current_dir(home).args(arguments);
+    command.env("KEYFOB_LOG_LEVEL", "trace");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 fn run(home: &Path, arguments: &[&str], input: &str) -> Output {
+    input.lines().for_each(|line| canary::remember("what was typed into a command", line));
     let mut child = keyfob(home, arguments).spawn().expect("started");
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    child.wait_with_output().expect("ended")
+    let output = child.wait_with_output().expect("ended");
+    canary::search(&format!("standard error of {arguments:?}"), &output.stderr);
+    output
 }
 
 /// Run a command that must be done, and give its standard output.
@@ -48,7 +57,8 @@ impl Server {
 
     fn start_in(home: TempDir) -> Self {
         let serve = ["serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"];
-        let mut process = keyfob(home.path(), &serve).stderr(Stdio::null()).spawn().expect("started");
+        let log = File::options().create(true).append(true).open(home.path().join(LOG)).expect("a log");
+        let mut process = keyfob(home.path(), &serve).stderr(log).spawn().expect("started");
         let mut line = String::new();
         let mut output = BufReader::new(process.stdout.take().expect("piped"));
         output.read_line(&mut line).expect("a line");
@@ -67,9 +77,11 @@ impl Server {
             "{request} HTTP/1.1\r\nHost: {}\r\n{header}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}",
             self.address
         );
+        canary::sent(text.as_bytes());
         stream.write_all(text.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answered");
+        canary::shown(answer.as_bytes());
         let status = answer.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
         (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }
@@ -92,6 +104,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if !std::thread::panicking() {
+            canary::search_tree(self.home());
+        }
     }
 }
 

@@ -13,6 +13,8 @@
 //! $ mv a b                 likewise `mv`, `rm`, `mkdir`, `chmod`, `cat`, and `NAME=VALUE` before a command
 //! ```
 
+mod canary;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -36,6 +38,7 @@ fn every_session_comes_out_as_written() {
                 wrong.push(format!("{}, line {}: $ {}\n{found}", script.display(), step.line, step.command));
             }
         }
+        canary::search_tree(home.path());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -120,11 +123,14 @@ impl Step {
         }
         command.env_remove("CREDENTIALS_DIRECTORY").current_dir(home);
         command.envs(words[..variables].iter().filter_map(|word| word.split_once('='))).args(&words[variables + 1..]);
+        self.input.lines().for_each(|line| canary::remember("what was typed into a command", line));
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("started");
         // A command that reads nothing may have gone already.
         let _ = child.stdin.take().expect("piped").write_all(self.input.as_bytes());
         let output = child.wait_with_output().expect("ended");
+        canary::shown(&output.stdout);
+        canary::search(&format!("standard error of `{}`", self.command), &output.stderr);
         let mut found = check("standard output", &self.out, &output.stdout);
         found += &check("standard error", &self.err, &output.stderr);
         if output.status.code() != Some(self.code) {

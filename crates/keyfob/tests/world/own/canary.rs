@@ -1,4 +1,4 @@
-//! The secrets canary of the product (the search itself is `support/canary.rs`, and every test of the outside passes it):
+//! The secrets canary of the product (the search itself is `tests/canary/mod.rs`, and every test of the outside passes it):
 //! here every endpoint and command gets its credentials right and wrong, above all wrong, at the level `trace`; then logs,
 //! output, database, its log, a backup, a restored store and the metrics are searched for each of them, and for the private
 //! half of the signing keys.

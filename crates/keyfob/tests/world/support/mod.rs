@@ -2,6 +2,7 @@
 //! people's servers, and a server that records. Everything listens on loopback, on a port the system chose, and ends
 //! with the value that owns it.
 
+#[path = "../../canary/mod.rs"]
 pub mod canary;
 pub mod clock;
 pub mod house;

@@ -3,13 +3,15 @@
 //! data directory are searched for all of them, as they were sent and in the encodings that a careless line would give them.
 //! A run of 16 characters of one is enough. Never looks for what a store may keep: digests and sealed keys.
 
+#![allow(dead_code, unreachable_pub, reason = "several test binaries share this, and none uses all of it")]
+
 mod forms;
 mod shapes;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a piece. Pieces begin at every fourth byte, so a run of [`PIECE`] + 3 bytes holds one whole.
@@ -19,8 +21,8 @@ const STRIDE: usize = 4;
 const SIEVE_BITS: u32 = 22;
 /// Of a request: what is longer is a body of bulk, and no credential is that far behind.
 const REQUEST_BYTES: usize = 16 * 1024;
-/// The one file that may hold a secret: the root key itself.
-const ROOT_KEY: &str = "root.key";
+/// The one kind of file that may hold a secret: the root key itself, and where an operator kept it.
+const ROOT_KEY: &str = "key";
 
 struct Known {
     /// What was remembered or looked through, by its hash.
@@ -163,17 +165,27 @@ pub fn search(place: &str, bytes: &[u8]) {
 
 /// Search every file in a data directory but the root key, which is remembered first.
 pub fn search_directory(directory: &Path) {
-    if let Ok(key) = fs::read_to_string(directory.join(ROOT_KEY)) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let files = entries.map_while(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let (keys, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.map(|entry| entry.path()).partition(|path| path.extension().is_some_and(|end| end == ROOT_KEY));
+    for key in keys.into_iter().filter_map(|path| fs::read_to_string(path).ok()) {
         remember("the root key", key.trim());
     }
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.map_while(Result::ok).filter(|entry| entry.file_name() != ROOT_KEY) {
-        // A socket or a file that has just gone cannot be read, and holds nothing.
-        if entry.file_type().is_ok_and(|kind| kind.is_file())
-            && let Ok(bytes) = fs::read(entry.path())
-        {
-            search(&entry.path().display().to_string(), &bytes);
+    for path in others {
+        // A file that has just gone holds nothing.
+        if let Ok(bytes) = fs::read(&path) {
+            search(&path.display().to_string(), &bytes);
         }
+    }
+}
+
+/// Search every file below a directory, data directories among them.
+pub fn search_tree(directory: &Path) {
+    search_directory(directory);
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.map_while(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        search_tree(&entry.path());
     }
 }
 
@@ -207,11 +219,11 @@ fn a_secret_is_found_in_every_form_and_in_part() {
 
 #[test]
 fn requests_and_answers_tell_their_secrets() {
-    let basic = "bWU6dGhlIHBhc3N3b3JkIG9mIGEgcHJveHk=";
+    let basic = "bWU6Y2FuYXJ5IG9mIHNvbWUgcHJveHk=";
     sent(format!("GET /x?access_token=canary-in-a-query HTTP/1.1\r\nAuthorization: Basic {basic}\r\n\r\n").as_bytes());
     sent(b"POST / HTTP/1.1\r\n\r\n{\"current_password\": \"canary in a body\"");
     sent(b"POST / HTTP/1.1\r\n\r\ngrant_type=x&client_secret=canary%20in%20a%20form");
-    for text in ["canary-in-a-query", "the password of a proxy", "canary in a body", "canary in a form", basic] {
+    for text in ["canary-in-a-query", "canary of some proxy", "canary in a body", "canary in a form", basic] {
         assert!(find(text.as_bytes()).is_some(), "{text}");
     }
 }
