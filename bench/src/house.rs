@@ -55,7 +55,7 @@ impl House {
     pub async fn build(data: &Path, users: usize, algorithm: Algorithm) -> Outcome<Self> {
         let open = control::open_store(data)?;
         let by = audit("bench.prepared");
-        open.store.set_public_url(ORIGIN, &by).await?;
+        open.store.set_public_url(None, ORIGIN, &by).await?;
         open.store.set_policy(POLICY, &by).await?;
         let settings = Settings { signing_algorithm: algorithm, ..Settings::default() };
         let keys = Keys::load_or_make(&*open.store, settings.schedule()).await?;

@@ -197,15 +197,20 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServeProblem> {
 
 /// The origin in force: the configured one, else the stored one, else where this first start listens.
 async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> Result<String, ServeProblem> {
-    let stored = store.public_url().await?;
-    let url = settings.public_url.clone().or_else(|| stored.clone()).unwrap_or_else(|| listening.to_owned());
-    if stored.as_ref() != Some(&url) {
-        if let Some(stored) = stored {
-            tracing::warn!(%stored, %url, "public-url changed: tokens issued under the old one are refused from now on");
+    loop {
+        let stored = store.public_url().await?;
+        let url = settings.public_url.clone().or_else(|| stored.clone()).unwrap_or_else(|| listening.to_owned());
+        if stored.as_ref() == Some(&url) {
+            return Ok(url);
         }
-        store.set_public_url(&url, &by_keyfob("public-url.set", &url)).await?;
+        // Where it had changed meanwhile, another node was first: of several that start at once all take one.
+        if store.set_public_url(stored.as_deref(), &url, &by_keyfob("public-url.set", &url)).await? {
+            if let Some(stored) = stored {
+                tracing::warn!(%stored, %url, "public-url changed: tokens issued under the old one are refused from now on");
+            }
+            return Ok(url);
+        }
     }
-    Ok(url)
 }
 
 async fn app(

@@ -92,6 +92,7 @@ macro_rules! conformance_suite {
             clients::of_many_rotations_at_once_the_last_one_holds,
             installation::the_incarnation_is_the_one_given_at_first,
             installation::a_public_url_is_kept,
+            installation::of_many_first_starts_one_keeps_its_public_url,
             installation::a_policy_gets_a_new_version_only_when_it_differs,
             installation::audit_rows_come_newest_first_and_are_cut,
             installation::the_feed_names_each_fact_at_its_own_revision,

@@ -218,8 +218,8 @@ pub trait Store: Send + Sync {
     /// The origin this store was first started with, if any.
     async fn public_url(&self) -> Result<Option<String>>;
 
-    /// Keep the origin.
-    async fn set_public_url(&self, url: &str, by: &Audit) -> Result<()>;
+    /// Keep the origin, if the one that is kept is still `from`. Whether it was: of nodes that start at once one keeps its own.
+    async fn set_public_url(&self, from: Option<&str>, url: &str, by: &Audit) -> Result<bool>;
 
     /// All signing keys, newest first, unwrapped by the root key.
     async fn signing_keys(&self) -> Result<Vec<StoredKey>>;

@@ -418,9 +418,9 @@ impl Store for Postgres {
         self.read((), |db, ()| Box::pin(meta::public_url(db))).await
     }
 
-    async fn set_public_url(&self, url: &str, by: &Audit) -> Result<()> {
-        self.write((url.to_owned(), by.clone()), |transaction, (url, by)| {
-            Box::pin(async { Ok(meta::set_public_url(transaction, url, by)) })
+    async fn set_public_url(&self, from: Option<&str>, url: &str, by: &Audit) -> Result<bool> {
+        self.write((from.map(str::to_owned), url.to_owned(), by.clone()), |transaction, (from, url, by)| {
+            Box::pin(meta::set_public_url(transaction, from.as_deref(), url, by))
         })
         .await
     }

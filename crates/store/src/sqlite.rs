@@ -327,9 +327,9 @@ impl Store for Sqlite {
         self.read(meta::public_url)
     }
 
-    async fn set_public_url(&self, url: &str, by: &Audit) -> Result<()> {
-        let (url, by) = (url.to_owned(), by.clone());
-        self.writer.write(move |transaction| meta::set_public_url(transaction, &url, &by)).await
+    async fn set_public_url(&self, from: Option<&str>, url: &str, by: &Audit) -> Result<bool> {
+        let (from, url, by) = (from.map(str::to_owned), url.to_owned(), by.clone());
+        self.writer.write(move |transaction| meta::set_public_url(transaction, from.as_deref(), &url, &by)).await
     }
 
     async fn signing_keys(&self) -> Result<Vec<StoredKey>> {

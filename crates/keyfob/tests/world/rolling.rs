@@ -1,7 +1,8 @@
-//! A rolling restart: three nodes on one PostgreSQL, each stopped and started in turn behind a balancer that knows nothing
+//! Nodes that start at once, and a rolling restart: three nodes on one PostgreSQL, each stopped and started in turn behind a balancer that knows nothing
 //! but `/auth/health/ready` and tries nothing twice. Not one call, refresh or sign-in fails, and no revocation waits for a
 //! node that leaves.
 
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,12 +11,14 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::cluster::{Cluster, PATIENCE};
 use crate::support::clock;
-use crate::support::house::{PASSWORD, login_request};
+use crate::support::house::{PASSWORD, POLICY, login, login_request, token_of};
 use crate::support::http::{Answer, Connection, Request, ask};
-use crate::support::keyfob::must;
+use crate::support::keyfob::{Keyfob, must};
+use crate::support::postgres::Database;
 
 /// How often the balancer asks each node whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -241,4 +244,36 @@ fn without_another_signal_it_stops_after_the_delay() {
     let mut cluster = cluster;
     assert!(cluster.nodes[0].take().expect("it runs").wait().success());
     assert!(before.elapsed() >= Duration::from_secs(3), "it served on");
+}
+
+#[test]
+fn three_processes_that_start_at_once_on_an_empty_database_are_one_installation() {
+    let first = Cluster::of(1);
+    let database = Database::own();
+    let folders: Vec<TempDir> = (0..3).map(|_| TempDir::new().expect("a temporary directory")).collect();
+    let start = |folder: &TempDir| {
+        let data = folder.path().join("data");
+        fs::create_dir(&data).expect("made");
+        fs::copy(first.data(0).join("root.key"), data.join("root.key")).expect("copied");
+        fs::write(folder.path().join("keyfob.toml"), format!("database = \"{}\"\n", database.url)).expect("written");
+        fs::write(folder.path().join("policy.toml"), POLICY).expect("written");
+        let policy = folder.path().join("policy.toml").display().to_string();
+        Keyfob::serve(&data, &["--policy", &policy], &[])
+    };
+    let nodes: Vec<Keyfob> = thread::scope(|scope| {
+        let starts: Vec<_> = folders.iter().map(|folder| scope.spawn(|| start(folder))).collect();
+        starts.into_iter().map(|start| start.join().expect("it starts")).collect()
+    });
+    let data = folders[0].path().join("data");
+    must(&data, &["user", "add", "ada", "--password-stdin", "--role", "caller"], &format!("{PASSWORD}\n"));
+    for (turn, node) in nodes.iter().enumerate() {
+        let answer = login(node.public, "ada", PASSWORD);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let token = token_of(&answer);
+        let me = |at: SocketAddr| ask(at, &Request::new("GET", "/auth/me").bearer(&token)).status;
+        let accepted: Vec<u16> = nodes.iter().map(|node| me(node.public)).collect();
+        assert_eq!(accepted, [200; 3], "what node {turn} signed");
+    }
+    let nodes = must(&data, &["--json", "cluster", "status"], "");
+    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&nodes).expect("JSON").len(), 3);
 }

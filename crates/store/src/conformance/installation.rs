@@ -1,10 +1,12 @@
 //! Incarnation, policy, audit, feed, sweep.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob_core::change::{Change, Fact, Revision};
 use keyfob_core::id::Incarnation;
 
+use super::races::together;
 use super::sample::*;
 use super::signing_keys;
 use crate::fixture::INCARNATION;
@@ -16,11 +18,25 @@ pub(crate) async fn the_incarnation_is_the_one_given_at_first(store: Shared) {
 
 pub(crate) async fn a_public_url_is_kept(store: Shared) {
     assert_eq!(store.public_url().await.unwrap(), None);
+    let mut from = None;
     for url in ["https://api.example.org", "https://api.example.com"] {
-        store.set_public_url(url, &audit("public-url.set", START)).await.unwrap();
+        assert!(store.set_public_url(from, url, &audit("public-url.set", START)).await.unwrap());
+        assert!(!store.set_public_url(from, "https://late.example", &audit("public-url.set", START)).await.unwrap());
         assert_eq!(store.public_url().await.unwrap().as_deref(), Some(url));
+        from = Some(url);
     }
-    assert_eq!(store.audit(10).await.unwrap().len(), 2);
+    assert_eq!(store.audit(10).await.unwrap().len(), 2, "what changed nothing leaves no trace");
+}
+
+pub(crate) async fn of_many_first_starts_one_keeps_its_public_url(store: Shared) {
+    let kept = together(8, |number| {
+        let store = Arc::clone(&store);
+        let url = format!("https://node{number}.example");
+        async move { store.set_public_url(None, &url, &audit("public-url.set", START)).await.unwrap().then_some(url) }
+    });
+    let kept: Vec<String> = kept.await.into_iter().flatten().collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(store.public_url().await.unwrap().as_ref(), kept.first());
 }
 
 pub(crate) async fn a_policy_gets_a_new_version_only_when_it_differs(store: Shared) {
@@ -39,8 +55,11 @@ pub(crate) async fn audit_rows_come_newest_first_and_are_cut(store: Shared) {
     // Two bytes a character: the 512th byte is inside one when an odd byte comes first.
     let detail = format!("x{}", "é".repeat(300));
     let row = Audit { detail, subject: "s".repeat(600), ..audit("first", START) };
-    store.set_public_url("https://a.example", &row).await.unwrap();
-    store.set_public_url("https://b.example", &audit("second", START + seconds(1))).await.unwrap();
+    store.set_public_url(None, "https://a.example", &row).await.unwrap();
+    store
+        .set_public_url(Some("https://a.example"), "https://b.example", &audit("second", START + seconds(1)))
+        .await
+        .unwrap();
     let rows = store.audit(1000).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.event.as_str()).collect::<Vec<_>>(), ["second", "first"]);
     assert_eq!(rows[1].detail, format!("x{}", "é".repeat(255)));

@@ -18,7 +18,7 @@ const FIND: &str = "SELECT incarnation, root_key_check, revision FROM meta";
 const REVISION: &str = "SELECT revision FROM meta";
 const LIFE: &str = "SELECT restored_at, backed_up_at FROM meta";
 const PUBLIC_URL: &str = "SELECT public_url FROM meta";
-const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = $1";
+const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = $1 WHERE public_url IS NOT DISTINCT FROM $2 RETURNING 1";
 
 /// The incarnation and the revision; in a new database the row is made. Fails if the root key is another than the row's.
 pub(super) async fn open(db: &mut impl Db, root_key: &RootKey, fresh: [u8; 16]) -> Outcome<(Incarnation, Revision)> {
@@ -59,11 +59,18 @@ pub(super) async fn public_url(db: &mut impl Db) -> Outcome<Option<String>> {
     row::column(&db.row(PUBLIC_URL, &[]).await?.ok_or_else(gone)?, 0)
 }
 
-/// Keep the origin.
-pub(super) fn set_public_url(transaction: &mut Transaction<'_>, url: &str, by: &Audit) -> Answer<()> {
-    transaction.audit(by);
-    transaction.later(SET_PUBLIC_URL, values![url.to_owned()]);
-    Answer::Known(())
+/// Keep the origin, if the one that is kept is still `from`.
+pub(super) async fn set_public_url(
+    transaction: &mut Transaction<'_>,
+    from: Option<&str>,
+    url: &str,
+    by: &Audit,
+) -> Outcome<Answer<bool>> {
+    let kept = transaction.row(SET_PUBLIC_URL, &[&url, &from]).await?.is_some();
+    if kept {
+        transaction.audit(by);
+    }
+    Ok(Answer::Known(kept))
 }
 
 fn gone() -> super::failure::Failure {

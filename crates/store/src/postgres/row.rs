@@ -33,6 +33,7 @@ values! {
     Option<i64> => INT8,
     Vec<i64> => INT8_ARRAY,
     &str => TEXT,
+    Option<&str> => TEXT,
     String => TEXT,
     Option<String> => TEXT,
     Vec<String> => TEXT_ARRAY,

@@ -5,6 +5,7 @@ mod encrypted;
 mod nodes;
 mod pooled;
 mod statements;
+mod upgrade;
 
 use keyfob_core::id::Incarnation;
 
@@ -159,7 +160,7 @@ async fn a_backup_is_one_that_sqlite_opens_with_the_same_facts() {
     guess(&store, "nobody", START).await;
     signing_keys::begun(&store).await;
     store.set_policy("one", &audit("policy.set", START)).await.unwrap();
-    store.set_public_url("https://api.example", &audit("public-url.set", START)).await.unwrap();
+    store.set_public_url(None, "https://api.example", &audit("public-url.set", START)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keyfob.db");
     let backup = store.backup(&file, &audit("store.backed-up", START)).await.unwrap();

@@ -18,7 +18,7 @@ const REVISION: &str = "SELECT revision FROM meta";
 const SET_REVISION: &str = "UPDATE meta SET revision = ?1";
 const RESTORED_AT: &str = "SELECT restored_at FROM meta";
 const PUBLIC_URL: &str = "SELECT public_url FROM meta";
-const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = ?1";
+const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = ?1 WHERE public_url IS ?2";
 
 /// The incarnation; in a new database the row is made. Fails if the root key is another than the row's.
 pub(super) fn open(db: &Connection, root_key: &RootKey, fresh: [u8; 16]) -> Outcome<Incarnation> {
@@ -57,8 +57,16 @@ pub(super) fn public_url(db: &Connection) -> Outcome<Option<String>> {
     Ok(db.prepare_cached(PUBLIC_URL)?.query_one([], |row| row.get(0))?)
 }
 
-/// Keep the origin.
-pub(super) fn set_public_url(transaction: &Transaction<'_>, url: &str, by: &Audit) -> Outcome<()> {
-    transaction.db().prepare_cached(SET_PUBLIC_URL)?.execute([url])?;
-    audit::append(transaction.db(), by)
+/// Keep the origin, if the one that is kept is still `from`.
+pub(super) fn set_public_url(
+    transaction: &Transaction<'_>,
+    from: Option<&str>,
+    url: &str,
+    by: &Audit,
+) -> Outcome<bool> {
+    if transaction.db().prepare_cached(SET_PUBLIC_URL)?.execute((url, from))? == 0 {
+        return Ok(false);
+    }
+    audit::append(transaction.db(), by)?;
+    Ok(true)
 }

@@ -180,6 +180,17 @@ impl Cluster {
         assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
     }
 
+    /// The rows of a database, but for which steps it has run, as `INSERT` statements, one a line.
+    pub(crate) fn rows(&self, database: &str) -> String {
+        let mut dump = self.client("pg_dump");
+        dump.args(["--data-only", "--column-inserts", "--exclude-table=migrations", database]);
+        let dump = dump.output().unwrap();
+        assert!(dump.status.success(), "pg_dump: {}", String::from_utf8_lossy(&dump.stderr));
+        let text = String::from_utf8_lossy(&dump.stdout).replace("public.", "");
+        let rows = text.split_inclusive('\n').filter(|line| line.starts_with("INSERT ") || line.contains("setval("));
+        rows.collect()
+    }
+
     /// Stop it at once and start it again, as after a loss of power.
     pub(crate) fn restart(&self) {
         let data = self.directory.join("data");

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 
 /// The text constants of the files in that folder of this crate's source that are statements with parameters or rows.
-fn constants(backend: &str) -> Vec<(String, String)> {
+pub(super) fn constants(backend: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(backend);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
