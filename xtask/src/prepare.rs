@@ -26,7 +26,9 @@ fn python(world: &Path) -> Outcome {
     let version = output("python3", &["--version"]).unwrap_or_default();
     let venv = world.join("venv");
     let stamp = Stamp::of(world.join("venv.stamp"), &version, &[&requirements])?;
-    if stamp.holds() && venv.join("bin/gunicorn").exists() {
+    if stamp.holds()
+        && ["gunicorn", "caddy", "traefik", "envoy"].iter().all(|name| venv.join("bin").join(name).exists())
+    {
         return Ok(());
     }
     say("preparing target/world/venv");

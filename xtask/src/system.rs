@@ -29,6 +29,7 @@ pub(crate) const TESTS: &[Need] = &[
         present: || node_is_recent() && succeeds("npm", &["--version"]),
     },
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
+    Need { name: "HAProxy with Lua", packages: &["haproxy"], present: haproxy_is_there },
     Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
     Need { name: "pgbouncer", packages: &["pgbouncer"], present: pgbouncer_is_there },
     Need { name: "openssl", packages: &["openssl"], present: || succeeds("openssl", &["version"]) },
@@ -109,6 +110,11 @@ fn major(version: &str) -> Option<u32> {
 fn nginx_is_there() -> bool {
     // /usr/sbin is not on every user's search path.
     succeeds("nginx", &["-v"]) || succeeds("/usr/sbin/nginx", &["-v"])
+}
+
+fn haproxy_is_there() -> bool {
+    let version = output("haproxy", &["-vv"]).or_else(|| output("/usr/sbin/haproxy", &["-vv"]));
+    version.is_some_and(|text| text.contains("+LUA"))
 }
 
 /// Debian keeps them in a folder of their version; nothing is on the search path but wrappers for the running server.

@@ -1,11 +1,11 @@
-//! nginx (the Debian package) with the very configuration of `docs/forward-auth.md`, asking keyfob before it lets
-//! anything through to an API that records.
+//! nginx (the Debian package) with the very configuration of `deploy/nginx/`, asking keyfob before it lets anything
+//! through to an API that records: what the matrix of all doors does not ask. Never looks at another proxy.
 
-use super::docs::{Block, blocks};
 use super::support::house::{House, POLICY};
 use super::support::http::{Answer, Request, ask};
 use super::support::nginx::Nginx;
 use super::support::recorder::Recorder;
+use super::support::root;
 
 /// A gate of nginx and keyfob, and the API behind it.
 struct Gate {
@@ -17,14 +17,12 @@ struct Gate {
 impl Gate {
     fn open() -> Self {
         let api = Recorder::start();
-        // As the page says: keyfob has no upstream here, it only answers.
+        // keyfob has no upstream here, it only answers.
         let house = House::empty("http://127.0.0.1:9", POLICY);
         house.user("ada", &["caller"]);
         house.user("bob", &["visitor"]);
-        let page = blocks("docs/forward-auth.md");
-        let text = page.iter().find(|block| block.kind == "nginx").map(|Block { text, .. }| text);
-        let text = text
-            .expect("the page shows an nginx configuration")
+        let text = std::fs::read_to_string(root().join("deploy/nginx/keyfob.conf"))
+            .expect("deploy/ has an nginx configuration")
             .replace("listen 80;", "listen $LISTEN;")
             .replace("127.0.0.1:8080", &house.public().to_string())
             .replace("127.0.0.1:8081", &house.keyfob().internal.to_string())
@@ -102,6 +100,6 @@ fn a_keyfob_that_is_down_opens_nothing() {
     let mut gate = Gate::open();
     let get = Request::new("GET", "/things/7").bearer(&gate.house.token("ada"));
     gate.house.kill();
-    assert_eq!(gate.ask(&get).status, 500, "nginx answers 500 when it cannot ask");
+    assert_eq!(gate.ask(&get).status, 503);
     assert!(gate.api.take().is_empty(), "the API was reached");
 }

@@ -9,6 +9,7 @@ mod forward_auth;
 mod httpbin;
 mod json_server;
 mod map;
+mod matrix;
 mod oauth_clients;
 mod own;
 mod postman;

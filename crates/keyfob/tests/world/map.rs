@@ -9,7 +9,7 @@ use super::support::root;
 const ARCHITECTURE_LINES_MAX: usize = 150;
 const README_LINES_MAX: usize = 150;
 /// What a path of this repository begins with.
-const TOPS: &[&str] = &["crates/", "docs/", "xtask/", "packaging/", "postman/", "campaigns/", ".ci/"];
+const TOPS: &[&str] = &["crates/", "docs/", "xtask/", "packaging/", "postman/", "campaigns/", "deploy/", ".ci/"];
 
 #[test]
 fn every_path_of_the_maps_exists() {
@@ -58,6 +58,11 @@ fn every_link_within_the_documentation_leads_somewhere() {
     let docs = fs::read_dir(root().join("docs")).expect("docs/ can be read");
     let names = docs.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
     pages.extend(names.filter(|name| name.ends_with("md")).map(|name| format!("docs/{name}")));
+    pages.push("deploy/README.md".to_owned());
+    let doors = fs::read_dir(root().join("deploy")).expect("deploy/ can be read").map(|entry| entry.expect("an entry"));
+    let doors =
+        doors.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().to_string_lossy().into_owned());
+    pages.extend(doors.map(|door| format!("deploy/{door}/README.md")));
     for page in pages {
         let text = read(&page);
         let here = root().join(&page);

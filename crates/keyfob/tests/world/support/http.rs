@@ -59,6 +59,21 @@ impl Request {
         self
     }
 
+    /// The method.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The request target, as it is sent.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The body, out of any framing.
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);

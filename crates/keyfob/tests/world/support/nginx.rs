@@ -1,4 +1,4 @@
-//! A real nginx in front of an API, configured by the very text of `docs/forward-auth.md`.
+//! A real nginx on a free port of loopback, with a configuration that a test gives it.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -49,7 +49,7 @@ fn whole(folder: &Path, http: &str) -> String {
 }
 
 /// A port that was free a moment ago: nginx cannot be asked which one it was given.
-fn free() -> SocketAddr {
+pub fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound listener has an address")
 }
