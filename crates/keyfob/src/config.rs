@@ -39,6 +39,8 @@ pub struct Settings {
     pub database: Option<Database>,
     /// Whom a denial waits for before it is acknowledged, where several nodes share a database.
     pub ack: Ack,
+    /// Judge requests, and sign nobody in and change nothing: a node whose database role may only read (false).
+    pub guard_only: bool,
     /// Where clients connect (`127.0.0.1:8080`).
     pub listen: SocketAddr,
     /// Where operators and proxies connect (`127.0.0.1:8081`): checks, health, metrics.
@@ -213,6 +215,7 @@ impl Default for Settings {
             data: PathBuf::from("keyfob-data"),
             database: None,
             ack: Ack::All,
+            guard_only: false,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             internal_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             public_url: None,

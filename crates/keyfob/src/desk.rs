@@ -21,6 +21,7 @@ pub fn of(app: &Arc<App>) -> Arc<Desk> {
         profile: app.verifier.profile.clone(),
         schedule: app.settings.schedule(),
         mint: app.verifier.mint.clone(),
+        guard_only: app.settings.guard_only,
         api_key_life: app.settings.api_key_life,
         key_uses: Arc::clone(&app.verifier.key_uses),
         hashing: Arc::<Node>::clone(&node),

@@ -37,6 +37,9 @@ use problem::HttpError;
 /// What a handler gives back.
 type Reply = Result<Response<Body>, HttpError>;
 
+/// What a node that only guards answers, beside the checks and the documents: what reads.
+const GUARDS: [&str; 3] = ["/me", "/jwks.json", "/introspect"];
+
 /// There is nothing here.
 pub(crate) fn nowhere() -> Response<Body> {
     HttpError::NotFound.into_response()
@@ -74,6 +77,9 @@ pub(crate) async fn own(app: &Arc<App>, connection: &Connection, request: Reques
 
 /// The page: method and path to handler.
 async fn endpoint(call: Call, rest: &str, allow: &'static str) -> Reply {
+    if call.app.settings.guard_only && !GUARDS.contains(&rest) {
+        return Err(HttpError::GuardOnly);
+    }
     let read = call.parts.method == Method::GET || call.parts.method == Method::HEAD;
     call.app.fresh().await?;
     match rest {

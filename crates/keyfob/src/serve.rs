@@ -96,12 +96,14 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         Some(node) => tokio::spawn(node::keep(Arc::clone(&app), Arc::clone(node))),
         None => tokio::spawn(feed::follow(Arc::clone(&app))),
     };
-    let background = vec![
-        tokio::spawn(reload::sweep(Arc::clone(&app))),
-        tokio::spawn(rotation::run(Arc::clone(&app))),
-        tokio::spawn(reload::flush_key_uses(Arc::clone(&app))),
-        tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
-    ];
+    let mut background = vec![tokio::spawn(reload::watch(Arc::clone(&app), tls.clone()))];
+    if !app.settings.guard_only {
+        background.extend([
+            tokio::spawn(reload::sweep(Arc::clone(&app))),
+            tokio::spawn(rotation::run(Arc::clone(&app))),
+            tokio::spawn(reload::flush_key_uses(Arc::clone(&app))),
+        ]);
+    }
     let control = control::listen(&hold, desk::of(&app))?;
     Ok(Running {
         public: public_address,
@@ -139,6 +141,9 @@ impl Running {
             && let Err(error) = node.leave(nodes).await
         {
             tracing::warn!(%error, "this node's row could not be deleted; the others do it in four seconds");
+        }
+        if self.app.settings.guard_only {
+            return;
         }
         if let Err(error) = self.app.verifier.key_uses.flush(&**self.app.store()).await {
             tracing::warn!(%error, "the last uses of API keys cannot be written");
@@ -199,6 +204,9 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServeProblem> {
 async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> Result<String, ServeProblem> {
     loop {
         let stored = store.public_url().await?;
+        if settings.guard_only {
+            return guards_url(settings, stored);
+        }
         let url = settings.public_url.clone().or_else(|| stored.clone()).unwrap_or_else(|| listening.to_owned());
         if stored.as_ref() == Some(&url) {
             return Ok(url);
@@ -210,6 +218,17 @@ async fn public_url(store: &dyn Store, settings: &Settings, listening: &str) -> 
             }
             return Ok(url);
         }
+    }
+}
+
+/// The same for a node that only guards: whatever the others use.
+fn guards_url(settings: &Settings, stored: Option<String>) -> Result<String, ServeProblem> {
+    match (&settings.public_url, stored) {
+        (_, None) => Err(ServeProblem::Guard("there is no installation in the database yet".to_owned())),
+        (Some(own), Some(stored)) if *own != stored => {
+            Err(ServeProblem::Guard(format!("the others are {stored}, not {own}")))
+        }
+        (_, Some(stored)) => Ok(stored),
     }
 }
 
@@ -229,7 +248,11 @@ async fn app(
             applied = applied.and_at(Peers::new(Arc::clone(&store), Terms::DEFAULT));
         }
     }
-    let keys = Keys::load_or_make(&*store, settings.schedule()).await?;
+    let keys = if settings.guard_only {
+        Keys::load(&*store).await?
+    } else {
+        Keys::load_or_make(&*store, settings.schedule()).await?
+    };
     let policy = feed::load_policy(&*store).await?;
     let verifier = StoreVerifier {
         facts: FactCache::new(settings.cache_entries),

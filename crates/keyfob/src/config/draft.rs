@@ -55,6 +55,9 @@ impl Draft {
                 DATABASE_HINT,
             ));
         }
+        if settings.guard_only && (self.database.is_none() || settings.policy.is_some()) {
+            return Err(("`guard-only` is set, and `database` is not, or `policy` is", GUARD_HINT));
+        }
         settings.database = self.database.map(|url| Database {
             url,
             direct: self.database_direct,
@@ -89,5 +92,7 @@ impl Draft {
 const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
 const DATABASE_HINT: &str = "name the database that nodes share with `database`, or leave all of them out for SQLite";
+
+const GUARD_HINT: &str = "a guard shares the database of nodes that sign people in, and takes the policy from there";
 
 const TLS_HINT: &str = "a certificate needs its private key: set both, as paths of PEM files";

@@ -64,6 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     key("ack", "`all` or `local`", |d, v| {
         one_of(v, &[("all", Ack::All), ("local", Ack::Local)]).map(|ack| d.settings.ack = ack)
     }),
+    key("guard-only", TRUTH, |d, v| v.truth().map(|guard| d.settings.guard_only = guard)),
     key("listen", ADDRESS, |d, v| v.address().map(|address| d.settings.listen = address)),
     key("internal-listen", ADDRESS, |d, v| v.address().map(|address| d.settings.internal_listen = address)),
     key("public-url", ORIGIN, |d, v| origin(v.text()?).map(|url| d.settings.public_url = Some(url))),

@@ -33,6 +33,10 @@ const FAILED_SIGN_INS_SHOWN: Duration = Duration::from_hours(24);
 /// # Errors
 /// [`Problem`]: refused, or it could not be told.
 pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Outcome, Problem> {
+    if desk.guard_only && !intention.only_reads() {
+        return Err(Problem::refused("this node only guards, and changes nothing")
+            .hint("run the command on a node without `guard-only`"));
+    }
     match intention {
         Intention::UserAdd { name, password, roles } => users::add(desk, actor, &name, &password, roles).await,
         Intention::UserList { after } => users::list(desk, after.as_deref()).await,

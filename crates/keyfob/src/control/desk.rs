@@ -27,6 +27,8 @@ pub struct Desk {
     pub schedule: Schedule,
     /// Makes API keys.
     pub mint: Mint,
+    /// Whether only what reads is carried out.
+    pub guard_only: bool,
     /// The longest life of an API key, and the usual one.
     pub api_key_life: Duration,
     /// The uses of API keys that are not in the store yet.

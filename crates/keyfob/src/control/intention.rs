@@ -170,6 +170,43 @@ pub enum Intention {
     Examine,
 }
 
+impl Intention {
+    /// Whether it changes nothing in the store.
+    #[must_use]
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::UserList { .. }
+            | Self::UserShow { .. }
+            | Self::SessionList { .. }
+            | Self::ClientList { .. }
+            | Self::KeyList { .. }
+            | Self::SigningKeyList
+            | Self::Policy
+            | Self::TokenInspect { .. }
+            | Self::ClusterStatus
+            | Self::Examine => true,
+            Self::UserAdd { .. }
+            | Self::UserRole { .. }
+            | Self::UserPasswd { .. }
+            | Self::UserStatus { .. }
+            | Self::UserDelete { .. }
+            | Self::SessionEnd { .. }
+            | Self::ClientAdd { .. }
+            | Self::ClientScope { .. }
+            | Self::ClientRotateSecret { .. }
+            | Self::ClientStatus { .. }
+            | Self::ClientDelete { .. }
+            | Self::ClientResume { .. }
+            | Self::KeyCreate { .. }
+            | Self::KeyRevoke { .. }
+            | Self::KeyResume { .. }
+            | Self::SigningKeyRotate { .. }
+            | Self::SigningKeyRetire { .. }
+            | Self::Backup { .. } => false,
+        }
+    }
+}
+
 /// Which sessions to end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

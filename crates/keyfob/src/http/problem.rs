@@ -20,6 +20,8 @@ pub(super) enum HttpError {
     CannotTell,
     /// No such endpoint, or no such thing of the caller's.
     NotFound,
+    /// This node only guards.
+    GuardOnly,
     /// The endpoint has other methods.
     MethodNotAllowed(&'static str),
     /// A message that cannot be read: a stable kind and what to do.
@@ -59,6 +61,7 @@ impl HttpError {
             Self::Refused(refusal, style) => refusal::response(&refusal, &style).map(Body::from),
             Self::CannotTell => refusal::cannot_tell().map(Body::from),
             Self::NotFound => problem(404, "not-found", "keyfob has nothing at this path"),
+            Self::GuardOnly => problem(404, "guard-only", "this node only guards: ask one that signs people in"),
             Self::MethodNotAllowed(allow) => {
                 let mut response = problem(405, "method-not-allowed", "this endpoint has other methods: see Allow");
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));

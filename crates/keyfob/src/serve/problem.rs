@@ -48,6 +48,9 @@ pub enum ServeProblem {
     /// The upstream.
     #[error(transparent)]
     Gateway(#[from] GatewayProblem),
+    /// A guard finds no installation that it could be a node of.
+    #[error("this node only guards, and {0}")]
+    Guard(String),
     /// The hashing parameters cannot be used.
     #[error("passwords cannot be hashed at this cost")]
     Hash,
@@ -88,6 +91,9 @@ impl ServeProblem {
             Self::Policy { path, .. } => format!("try it with `keyfob policy check {}`", path.display()),
             Self::Tls(_) => "both files are PEM: the chain first, and the key that belongs to it".to_owned(),
             Self::Gateway(_) => "an upstream is an origin such as http://127.0.0.1:3000".to_owned(),
+            Self::Guard(_) => {
+                "start a node without `guard-only` first; leave `public-url` out here, or set it to the same".to_owned()
+            }
             Self::Hash => "lower password-memory-kib".to_owned(),
             Self::System(_) => "see `keyfob doctor`".to_owned(),
             Self::StoreStopped => "check the disk: free space and health; then start again".to_owned(),
@@ -110,7 +116,7 @@ pub(super) async fn announce(running: &Running) {
     // Nobody may be reading, as after `keyfob serve | head -1`: that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening on {scheme}://{public}\ninternal on http://{internal}");
     let users = running.app.store().counts().await.map_or(0, |counts| counts.users);
-    if users == 0 {
+    if users == 0 && !running.app.settings.guard_only {
         let data = running.app.settings.data.display();
         let line = "there is no user yet; make one with `keyfob user add NAME --data";
         let _ = writeln!(std::io::stderr(), "{line} {data}`");

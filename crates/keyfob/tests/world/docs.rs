@@ -15,11 +15,11 @@ use super::support::root;
 use super::support::upstream::httpbin;
 
 /// A fenced block of a page.
-struct Block {
+pub struct Block {
     /// What stands after the fence, such as `sh test`.
-    kind: String,
+    pub kind: String,
     /// What stands in it.
-    text: String,
+    pub text: String,
 }
 
 /// The policy that the pages' examples live under.
@@ -30,7 +30,7 @@ const DATABASE: &str = "postgres://keyfob@db.example.com/keyfob";
 const MARK: &str = "\u{1e}";
 
 /// The fenced blocks of a page.
-fn blocks(page: &str) -> Vec<Block> {
+pub fn blocks(page: &str) -> Vec<Block> {
     let text = fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;

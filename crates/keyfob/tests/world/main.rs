@@ -6,6 +6,7 @@ mod campaign;
 mod cluster;
 mod docs;
 mod forward_auth;
+mod guards;
 mod httpbin;
 mod json_server;
 mod map;
