@@ -20,6 +20,7 @@ mod connection;
 mod doorbell;
 mod failed_sign_ins;
 mod failure;
+mod kept;
 mod keys;
 mod locks;
 mod meta;
@@ -59,7 +60,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::address::Address;
 use self::failure::Outcome;
-use self::nodes::Clerk;
+use self::kept::Kept;
 use self::pool::Pool;
 use self::transaction::{Answer, Durability, Reader, Work};
 use crate::root_key::RootKey;
@@ -108,7 +109,10 @@ struct Postgres {
     rng: &'static (dyn SecureRandom + Sync),
     pool: Arc<Pool>,
     bell: Arc<watch::Sender<Revision>>,
-    clerk: Clerk,
+    /// What this node writes about itself.
+    clerk: Kept,
+    /// What it reads to keep its lease: the changes, and what some of them make it load.
+    feed: Kept,
     operations: AtomicU64,
 }
 
@@ -131,8 +135,14 @@ impl Postgres {
         let (incarnation, revision) = opened?;
         let (pool, bell) = (Arc::new(pool), Arc::new(watch::Sender::new(revision)));
         tokio::spawn(doorbell::listen(direct.clone(), Arc::downgrade(&bell)));
-        let clerk = Clerk::new(direct);
-        Ok(Self { incarnation, root_key, rng, pool, bell, clerk, operations: AtomicU64::new(0) })
+        let (clerk, feed) = (Kept::new(direct.clone()), Kept::new(direct));
+        Ok(Self { incarnation, root_key, rng, pool, bell, clerk, feed, operations: AtomicU64::new(0) })
+    }
+
+    /// The connection for a read that a lease hangs on.
+    fn feed(&self) -> &Kept {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        &self.feed
     }
 
     /// Read in one statement, which sees what was committed when it began.
@@ -208,7 +218,7 @@ impl Store for Postgres {
     }
 
     async fn changes_since(&self, applied: Revision) -> Result<Vec<Change>> {
-        self.read(applied, |db, applied| Box::pin(changes::since(db, *applied))).await
+        Ok(changes::since(&mut self.feed(), applied).await?)
     }
 
     async fn revision(&self) -> Result<Revision> {
@@ -426,7 +436,7 @@ impl Store for Postgres {
     }
 
     async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
-        self.read(&self.root_key, |db, root_key| Box::pin(keys::all(db, root_key))).await
+        Ok(keys::all(&mut self.feed(), &self.root_key).await?)
     }
 
     async fn turn_signing_keys(&self, turn: &KeyTurn, fresh: &[SigningKey]) -> Result<Turned> {
@@ -437,7 +447,7 @@ impl Store for Postgres {
     }
 
     async fn policy(&self) -> Result<Option<StoredPolicy>> {
-        self.read((), |db, ()| Box::pin(policies::in_force(db))).await
+        Ok(policies::in_force(&mut self.feed()).await?)
     }
 
     async fn set_policy(&self, text: &str, by: &Audit) -> Result<Changed> {

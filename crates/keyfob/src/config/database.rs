@@ -16,7 +16,7 @@ pub struct Database {
     pub direct: Option<String>,
     /// The file with nothing but the password.
     pub password: Option<PathBuf>,
-    /// Connections of this node at most (16; 1 to 1,000), beside the two of the lease and the feed.
+    /// Connections of this node at most (16; 1 to 1,000), beside the three of the lease and the feed.
     pub connections: usize,
 }
 

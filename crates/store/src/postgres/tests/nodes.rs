@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use keyfob_core::id::NodeId;
+use keyfob_core::lease::Terms;
 use keyfob_core::user::Status;
 
 use super::super::migrate;
@@ -94,6 +96,38 @@ async fn a_login_and_a_refresh_do_not_wait_for_the_revision() {
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "what raises it does: {late:?}");
     client.batch_execute("COMMIT").await.unwrap();
     assert_eq!(revision_of(store.set_policy("one", &audit("policy.set", START)).await.unwrap()), Revision(1));
+}
+
+/// What a lease hangs on never waits behind requests: these hold every connection of the pool, and more wait for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_renewed_while_requests_hold_every_connection() {
+    let database = Database::fresh();
+    let store: sample::Shared = Arc::from(open(&database.url, Options { connections: 2, ..options(1) }).await.unwrap());
+    let row = keyfob_core::lease::Node::new(Terms::DEFAULT, NodeId::from_bytes([1; 16]), Revision(0)).row();
+    store.nodes().unwrap().register(&row).await.unwrap();
+    let client = sql(&database.url).await;
+    client.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let store = Arc::clone(&store);
+        requests.spawn(async move { store.user_by_name(&name("alice")).await.is_err() });
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FROM users%'";
+    // Not the one above: a transaction sees the others as they were at its first look.
+    let watcher = sql(&database.url).await;
+    while watcher.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let beat = async {
+        store.changes_since(Revision(0)).await.unwrap();
+        assert_eq!(store.nodes().unwrap().renew(row.id, Revision(0)).await.unwrap(), 1);
+        store.policy().await.unwrap();
+        store.signing_keys().await.unwrap();
+        assert_eq!(store.nodes().unwrap().rows().await.unwrap().len(), 1);
+    };
+    assert!(tokio::time::timeout(Terms::DEFAULT.lease(), beat).await.is_ok(), "the lease has run out");
+    requests.abort_all();
 }
 
 /// All that a node needs that guards and neither signs in nor changes anything: no password hash among it.
