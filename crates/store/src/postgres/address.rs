@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -41,11 +41,15 @@ impl Address {
             return Err(refused("the URL of the database names no host"));
         }
         config.application_name("keyfob").connect_timeout(CONNECT_MAX).tcp_user_timeout(UNACKNOWLEDGED_MAX);
-        config.keepalives_idle(UNACKNOWLEDGED_MAX);
+        // What reads from a standby, behind whatever name, keeps a lease on facts that may be old. Asking also takes away what
+        // the server warns each new connection of, which is no word on a commit.
+        config.keepalives_idle(UNACKNOWLEDGED_MAX).target_session_attrs(TargetSessionAttrs::ReadWrite);
+        // `hostaddr` is where the connection goes, whatever the host's name says.
+        let here = config.get_hosts().iter().all(is_here) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         let encrypted = match sslmode.as_deref() {
-            None => !config.get_hosts().iter().all(is_here),
+            None => !here,
             Some("verify-full") => true,
-            Some("disable") if config.get_hosts().iter().all(is_here) => false,
+            Some("disable") if here => false,
             Some("disable") => return Err(refused("sslmode=disable is for a database on this machine only")),
             Some(_) => return Err(refused("sslmode can be verify-full, or disable on this machine")),
         };
@@ -137,7 +141,11 @@ mod tests {
         {
             assert!(Address::parse(here).unwrap().tls.is_none(), "{here}");
         }
-        assert!(refusal("postgres://u@db.example/d?sslmode=disable").contains("this machine"));
+        for elsewhere in ["postgres://u@db.example/d", "postgres://u@localhost/d?hostaddr=192.0.2.1"] {
+            assert!(Address::parse(elsewhere).unwrap().tls.is_some(), "{elsewhere}");
+            let joined = if elsewhere.contains('?') { '&' } else { '?' };
+            assert!(refusal(&format!("{elsewhere}{joined}sslmode=disable")).contains("this machine"), "{elsewhere}");
+        }
         for weaker in ["prefer", "require", "verify-ca", "allow"] {
             assert!(refusal(&format!("postgres://u@db.example/d?sslmode={weaker}")).contains("verify-full"));
         }

@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use keyfob_core::change::Revision;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -40,6 +41,7 @@ pub(super) struct Connection {
     tls: Option<MakeRustlsConnect>,
     notified: Arc<Notify>,
     heard: Arc<AtomicU64>,
+    engaged: AtomicBool,
 }
 
 impl Connection {
@@ -63,7 +65,7 @@ impl Connection {
         tokio::spawn(async move {
             while let Some(message) = poll_fn(|context| driver.poll_message(context)).await {
                 match message {
-                    Ok(AsyncMessage::Notice(notice)) if notice.severity() == "WARNING" => {
+                    Ok(AsyncMessage::Notice(notice)) if is_warning(&notice) => {
                         tracing::warn!(cause = notice.message(), "the database warns");
                         noticed.fetch_add(1, Ordering::SeqCst);
                     }
@@ -80,7 +82,7 @@ impl Connection {
             }
             bell.notify_one();
         });
-        Self { client, warnings, tls, notified, heard }
+        Self { client, warnings, tls, notified, heard, engaged: AtomicBool::new(false) }
     }
 
     /// Give it up, and ask the database to do the same: whatever it was asked last may wait there for a lock, and it would
@@ -116,6 +118,16 @@ impl Connection {
     /// The newest revision that a NOTIFY told.
     pub(super) fn heard(&self) -> Revision {
         Revision(self.heard.load(Ordering::SeqCst))
+    }
+
+    /// Say that a transaction begins on it, or that it has ended.
+    pub(super) fn engage(&self, engaged: bool) {
+        self.engaged.store(engaged, Ordering::SeqCst);
+    }
+
+    /// Whether a transaction may be open on it: one that a panic broke off would be committed with the next.
+    pub(super) fn is_engaged(&self) -> bool {
+        self.engaged.load(Ordering::SeqCst)
     }
 
     /// Whether it is broken.
@@ -160,6 +172,12 @@ impl Connection {
         }
         all(answers).await
     }
+}
+
+/// Not by the word that is shown, which is in the language of the server.
+fn is_warning(notice: &DbError) -> bool {
+    use Severity::{Debug, Info, Log, Notice};
+    !matches!(notice.parsed_severity(), Some(Debug | Info | Log | Notice))
 }
 
 /// Polls them in order, so that they are sent in order.

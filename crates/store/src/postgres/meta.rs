@@ -16,6 +16,7 @@ const INSERT: &str = "INSERT INTO meta (\"only\", incarnation, root_key_check, r
     ON CONFLICT DO NOTHING";
 const FIND: &str = "SELECT incarnation, root_key_check, revision FROM meta";
 const REVISION: &str = "SELECT revision FROM meta";
+const REVISION_IN_TURN: &str = "SELECT revision FROM meta, pg_logical_emit_message(true, 'keyfob', '')";
 const LIFE: &str = "SELECT restored_at, backed_up_at FROM meta";
 const PUBLIC_URL: &str = "SELECT public_url FROM meta";
 const SET_PUBLIC_URL: &str = "UPDATE meta SET public_url = $1 WHERE public_url IS NOT DISTINCT FROM $2 RETURNING 1";
@@ -42,9 +43,10 @@ pub(super) async fn revision(db: &mut impl Db) -> Outcome<Revision> {
     Ok(Revision(column::unsigned(row::column(&found, 0)?)?))
 }
 
-/// What reads the newest revision.
+/// What reads the newest revision, for a transaction that found its work done. It leaves a message that nobody reads, so that
+/// its COMMIT waits until what it found is as durable as if it had done it.
 pub(super) fn read_revision() -> Statement {
-    Statement::With(REVISION, Vec::new())
+    Statement::With(REVISION_IN_TURN, Vec::new())
 }
 
 /// When this life began by a restore, and when it was last backed up.

@@ -1,5 +1,5 @@
 //! The connections of this process: a bounded number, made when they are needed, used by one piece of work at a time. One
-//! that broke, or whose answer was late, is never used again. Whoever finds none free waits a bounded time.
+//! that broke, whose answer was late, or whose transaction did not end, is never used again. Whoever finds none free waits a bounded time.
 
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ impl Manager for Maker {
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Failure> {
-        if connection.is_closed() { Err(RecycleError::message("it broke")) } else { Ok(()) }
+        let sound = !connection.is_closed() && !connection.is_engaged();
+        if sound { Ok(()) } else { Err(RecycleError::message("it broke, or a transaction on it did not end")) }
     }
 }
 

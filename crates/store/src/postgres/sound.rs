@@ -12,7 +12,7 @@ const VERSION_MIN: i64 = 15;
 
 const SERVER: &str = "SELECT current_setting('server_version_num')::bigint / 10000, current_setting('server_encoding'), \
     current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on', \
-    current_setting('synchronous_commit') NOT IN ('off', 'local'), pg_is_in_recovery()";
+    current_setting('synchronous_commit') NOT IN ('off', 'local')";
 const FEED: &str = "SELECT (SELECT revision FROM meta), coalesce(max(revision), 0), \
     coalesce(max(revision) - min(revision) + 1 - count(*), 0) FROM changes";
 const COUNTS: &str =
@@ -23,16 +23,12 @@ pub(super) async fn admit(db: &mut impl Db) -> Outcome<()> {
     let found = db.row(SERVER, &[]).await?.ok_or_else(|| corrupt("a setting has no row"))?;
     let (version, encoding): (i64, String) = (row::column(&found, 0)?, row::column(&found, 1)?);
     let (synced, synchronous): (bool, bool) = (row::column(&found, 2)?, row::column(&found, 3)?);
-    let standby: bool = row::column(&found, 4)?;
     let refused = |text: String| Err(StoreError::Unavailable(text).into());
     if version < VERSION_MIN {
         return refused(format!("PostgreSQL {version} is too old: keyfob needs {VERSION_MIN} or newer"));
     }
     if encoding != "UTF8" {
         return refused(format!("the database is encoded in {encoding}: make one with the encoding UTF8"));
-    }
-    if standby {
-        return refused("this server is a standby: name the primary".to_owned());
     }
     if !synced || !synchronous {
         let text = "this server can lose what it committed: set fsync, full_page_writes and synchronous_commit to on";

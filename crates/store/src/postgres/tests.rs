@@ -6,8 +6,10 @@ mod nodes;
 mod pooled;
 mod statements;
 mod upgrade;
+mod warnings;
 
-use keyfob_core::id::Incarnation;
+use keyfob_core::id::{Incarnation, NodeId};
+use keyfob_core::lease::Terms;
 
 use self::cluster::Database;
 use super::*;

@@ -256,13 +256,15 @@ async fn once<A, T>(
     early: &mut Option<oneshot::Sender<Result<T>>>,
 ) -> Outcome<(Option<T>, Option<Revision>)> {
     let lease = pool.lease().await?;
+    lease.engage(true);
     let mut transaction = Transaction::begin(&lease, durability);
     let outcome = match work(&mut transaction, arguments).await {
         Ok(answer) => transaction.commit(answer, early).await,
         Err(failure) => Err(failure),
     };
-    if let Err(failure) = &outcome {
-        undo(lease, failure).await;
+    match &outcome {
+        Ok(_) => lease.engage(false),
+        Err(failure) => undo(lease, failure).await,
     }
     outcome
 }
@@ -271,6 +273,7 @@ async fn once<A, T>(
 async fn undo(lease: Lease, failure: &Failure) {
     let sound = failure.refused || matches!(failure.error, StoreError::Corrupt(_));
     if !sound || lease.run(ROLLBACK).await.is_err() {
-        Pool::discard(lease);
+        return Pool::discard(lease);
     }
+    lease.engage(false);
 }

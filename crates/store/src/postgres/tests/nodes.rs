@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use keyfob_core::id::NodeId;
-use keyfob_core::lease::Terms;
 use keyfob_core::user::Status;
 
 use super::super::migrate;
@@ -220,6 +218,26 @@ async fn no_key_is_made_after_the_end_of_its_session_was_acknowledged() {
     revision_of(store.end_session(session, None, &audit("session.ended", START)).await.unwrap());
     assert!(store.api_key(new.key.id).await.unwrap().is_some(), "it came first");
     assert_eq!(making.await.unwrap(), KeyMade::Made);
+}
+
+/// A panic in the middle leaves the transaction open on its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_transaction_did_that_was_broken_off_is_not_committed_by_the_next() {
+    let database = Database::fresh();
+    let store = Postgres::open(&database.url, Options { connections: 1, ..options(1) }).await.unwrap();
+    let broken = store.write((), |transaction, ()| {
+        Box::pin(async {
+            policies::set(transaction, "half", &audit("policy.set", START)).await?;
+            super::super::meta::revision(transaction).await?;
+            panic!("in the middle")
+        })
+    });
+    let broken: Result<()> = broken.await;
+    assert!(matches!(broken, Err(StoreError::Unavailable(_))), "{broken:?}");
+    revision_of(store.set_policy("whole", &audit("policy.set", START)).await.unwrap());
+    assert_eq!(store.policy().await.unwrap().unwrap().version, 1);
+    let seen = sql(&database.url).await.query_one("SELECT count(*) FROM policies", &[]).await.unwrap();
+    assert_eq!(seen.get::<_, i64>(0), 1, "what was broken off is gone");
 }
 
 #[tokio::test]
