@@ -4,6 +4,9 @@ use std::sync::mpsc::channel;
 
 use super::*;
 
+/// So patient that nothing is taken over, however busy the machine.
+const NEVER: Duration = Duration::from_hours(1);
+
 fn pool(patience: Duration) -> HashingPool {
     let mut pool =
         HashingPool::start(Cost { memory_kib: 8, passes: 1, lanes: 1 }, 1, 8).expect("threads can be started");
@@ -36,8 +39,24 @@ async fn a_hash_that_its_thread_has_no_time_for_is_taken_over() {
 }
 
 #[tokio::test]
+async fn a_queue_that_hardly_moves_is_taken_over() {
+    const AHEAD: u64 = 30;
+    let pool = pool(Duration::from_millis(200));
+    for _ in 0..AHEAD {
+        let job: Job = Box::new(|_, finished| {
+            finished.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(120));
+        });
+        pool.lanes.idle.send(job).expect("the pool runs");
+    }
+    let place = pool.place().expect("a place");
+    place.hash(password(), [7; 16]).await.expect("the relief thread hashes");
+    assert!(pool.lanes.finished.load(Ordering::Relaxed) < AHEAD, "it waited for all that was ahead of it");
+}
+
+#[tokio::test]
 async fn a_panic_fails_its_own_hash_and_no_other() {
-    let pool = pool(PATIENCE);
+    let pool = pool(NEVER);
     let place = pool.place().expect("a place");
     let hash: Arc<Hash<()>> = Arc::new(|_| panic!("a bug in the library"));
     assert_eq!(place.run(hash).await, Err(CannotHash));
@@ -46,7 +65,7 @@ async fn a_panic_fails_its_own_hash_and_no_other() {
 
 #[tokio::test]
 async fn requests_are_batched_while_a_hash_is_under_way_and_only_then() {
-    let pool = pool(PATIENCE);
+    let pool = pool(NEVER);
     let place = pool.place().expect("a place");
     let (release, held) = channel::<()>();
     let held = Mutex::new(held);
