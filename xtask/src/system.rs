@@ -30,6 +30,11 @@ pub(crate) const TESTS: &[Need] = &[
     },
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
     Need { name: "HAProxy with Lua", packages: &["haproxy"], present: haproxy_is_there },
+    Need {
+        name: "Apache with mod_oauth2",
+        packages: &["apache2-bin", "libapache2-mod-oauth2"],
+        present: apache_is_there,
+    },
     Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
     Need { name: "pgbouncer", packages: &["pgbouncer"], present: pgbouncer_is_there },
     Need { name: "openssl", packages: &["openssl"], present: || succeeds("openssl", &["version"]) },
@@ -115,6 +120,12 @@ fn nginx_is_there() -> bool {
 fn haproxy_is_there() -> bool {
     let version = output("haproxy", &["-vv"]).or_else(|| output("/usr/sbin/haproxy", &["-vv"]));
     version.is_some_and(|text| text.contains("+LUA"))
+}
+
+/// The server without the service: `apache2-bin` starts nothing.
+fn apache_is_there() -> bool {
+    let files = ["/usr/sbin/apache2", "/usr/lib/apache2/modules/mod_oauth2.so"];
+    files.iter().all(|file| std::path::Path::new(file).exists())
 }
 
 /// Debian keeps them in a folder of their version; nothing is on the search path but wrappers for the running server.

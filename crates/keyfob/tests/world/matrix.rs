@@ -3,6 +3,7 @@
 //! and carries nothing that the client said in keyfob's place. `docs/doors.md` shows what was seen.
 
 mod api;
+mod broken;
 mod door;
 mod judge;
 mod listening;
@@ -53,6 +54,11 @@ fn traefik_lets_through_what_was_allowed_and_nothing_else() {
 #[test]
 fn envoy_lets_through_what_was_allowed_and_nothing_else() {
     try_at("Envoy");
+}
+
+#[test]
+fn apache_lets_through_what_was_allowed_and_nothing_else() {
+    try_at("Apache");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! A door: one of the proxies of `deploy/` (or keyfob's own gateway), the keyfob it asks, and the API behind it that
 //! records. Each request that is tried at it is judged at once; what was wrong is kept until the end of the column.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::api::Api;
 use super::judge::{self, May};
-use super::proxies::{Places, Program};
+use super::proxies::{Break, Places, Program};
 use super::wire::Message;
 use super::witness::{Dialect, Witness};
 use crate::support::clock;
@@ -81,21 +81,37 @@ const EXPIRY: Duration = Duration::from_mins(1);
 
 impl Door {
     pub fn open(kind: &'static Kind) -> Self {
+        Self::open_with(kind, None)
+    }
+
+    /// With a rule broken in its configuration, if it has one.
+    pub fn open_with(kind: &'static Kind, broken: Option<Break>) -> Self {
         let api = Api::start();
         let policy = std::fs::read_to_string(root().join("deploy/policy.toml")).expect("deploy/ has a policy");
         // Where a proxy asks, keyfob has no upstream: it only answers.
         let behind = if kind.start.is_none() { api.listening.address.to_string() } else { "127.0.0.1:9".to_owned() };
-        let house = House::with(&format!("http://{behind}"), &policy, BRIEF);
+        // Only whole columns need a token that has expired, and the time that this takes.
+        let whole = broken.is_none();
+        let house = House::with(&format!("http://{behind}"), &policy, if whole { BRIEF } else { EXACT });
         for (name, role) in [("ada", "member"), ("cleo", "member"), ("bob", "guest")] {
             house.user(name, &[role]);
         }
-        let expired = house.token("ada");
-        let house = house.restarted(EXACT);
+        let expired = if whole { house.token("ada") } else { String::new() };
+        let house = if whole { house.restarted(EXACT) } else { house };
         let people = People::arrive(&house, expired);
-        let witness = Witness::start(house.keyfob().internal, kind.dialect);
-        let places = Places { house: &house, check: witness.address(), api: api.listening.address };
+        // Introspection is a service to clients, and not one of the checks.
+        let asked = if kind.dialect == Dialect::Introspection { house.public() } else { house.keyfob().internal };
+        let witness = Witness::start(asked, kind.dialect);
+        let places = Places {
+            house: &house,
+            check: witness.address(),
+            api: api.listening.address,
+            broken,
+            found: Cell::new(false),
+        };
         let nobody = Request::new("GET", "/things");
         let program = kind.start.map(|start| start(&places));
+        assert!(broken.is_none() || places.found.get(), "{} has no rule {broken:?}", kind.name);
         let address = program.as_ref().map_or_else(|| house.public(), Program::address);
         // Some listen before they know their routes.
         let ready = clock::until(EXPIRY, || {

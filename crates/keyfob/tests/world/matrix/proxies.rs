@@ -1,6 +1,8 @@
 //! The proxies, run with the very files of `deploy/`: only addresses and the places of files are replaced. Everything
 //! listens on free loopback ports, and nothing is written outside a temporary folder.
 
+use std::cell::Cell;
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +24,7 @@ pub static KINDS: &[Kind] = &[
     Kind { name: "Traefik", dialect: Dialect::Forward, tidies: true, keeps_trailers: false, start: Some(traefik) },
     Kind { name: "Envoy", dialect: Dialect::Envoy, tidies: false, keeps_trailers: false, start: Some(envoy) },
     Kind { name: "HAProxy", dialect: Dialect::Forward, tidies: false, keeps_trailers: true, start: Some(haproxy) },
+    Kind { name: "Apache", dialect: Dialect::Introspection, tidies: false, keeps_trailers: false, start: Some(apache) },
 ];
 
 /// What the files of `deploy/` have to know.
@@ -30,7 +33,14 @@ pub struct Places<'h> {
     /// Stands for keyfob's internal listener.
     pub check: SocketAddr,
     pub api: SocketAddr,
+    /// A rule to break, and what stands there then.
+    pub broken: Option<Break>,
+    /// Whether it stood in any file.
+    pub found: Cell<bool>,
 }
+
+/// Text of a configuration, and what takes its place.
+pub type Break = (&'static str, &'static str);
 
 /// A running proxy; ended when dropped.
 pub enum Program {
@@ -61,6 +71,16 @@ impl Places<'_> {
     fn file(&self, path: &str) -> String {
         let text =
             fs::read_to_string(root().join("deploy").join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let text = match self.broken {
+            Some((rule, instead)) if text.contains(rule) => {
+                self.found.set(true);
+                text.replace(rule, instead)
+            }
+            _ => text,
+        };
+        // Introspection is asked of the public listener; nothing else that is asked is.
+        let asked = "/auth/introspect";
+        let text = text.replace(&format!("127.0.0.1:8080{asked}"), &format!("{}{asked}", self.check));
         let places =
             [("127.0.0.1:8080", self.house.public()), ("127.0.0.1:8081", self.check), ("127.0.0.1:9000", self.api)];
         places.iter().fold(text, |text, (from, to)| {
@@ -131,4 +151,28 @@ fn haproxy(places: &Places) -> Program {
     let file = write(folder.path(), "haproxy.cfg", &replaced(&text, "/etc/haproxy/keyfob.lua", &lua));
     let program = ["/usr/sbin/haproxy", "/usr/bin/haproxy"].into_iter().find(|path| Path::new(path).exists());
     Program::run(&[program.unwrap_or("haproxy"), "-db", "-f", &file], address, folder)
+}
+
+/// The modules that `a2enmod` puts there, and what Debian's own configuration says besides.
+const APACHE_MODULES: &[&str] =
+    &["mpm_event", "authn_core", "authz_core", "setenvif", "headers", "rewrite", "proxy", "proxy_http", "oauth2"];
+
+fn apache(places: &Places) -> Program {
+    let (folder, address) = (folder(), free());
+    let said = places.house.run(&["--json", "client", "add", "apache"]);
+    let client: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let text = replaced(&places.file("apache/keyfob.conf"), "*:80", &address.to_string());
+    let text = replaced(&text, "the id", client["id"].as_str().expect("an id"));
+    let text = replaced(&text, "the secret", client["secret"].as_str().expect("a secret"));
+    let own = folder.path().display().to_string();
+    // A root's workers must be somebody else; for everybody else Apache ignores the two.
+    let mut base = format!(
+        "ServerRoot {own}\nDefaultRuntimeDir {own}\nPidFile {own}/pid\nErrorLog {own}/error.log\nServerName api.test\n\
+         Listen {address}\nUser nobody\nGroup nogroup\n"
+    );
+    for module in APACHE_MODULES {
+        let _ = writeln!(base, "LoadModule {module}_module /usr/lib/apache2/modules/mod_{module}.so");
+    }
+    let file = write(folder.path(), "apache.conf", &(base + &text));
+    Program::run(&["/usr/sbin/apache2", "-f", &file, "-DFOREGROUND"], address, folder)
 }

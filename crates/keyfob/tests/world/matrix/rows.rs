@@ -1,5 +1,6 @@
 //! The rows of the table: what is tried at every door, and who may pass with it.
 
+mod cache;
 mod credentials;
 mod forged;
 mod paths;

@@ -1,8 +1,20 @@
 //! Who comes, and with what in `Authorization` (RFC 6750 §2.1).
 
 use super::{Play, Row, thing};
+use crate::matrix::door::Door;
 use crate::matrix::judge::May;
 use crate::support::http::Request;
+
+/// What was let through a moment ago is no reason to let it through again.
+fn signed_out_between(door: &mut Door) -> String {
+    let token = door.house.token("ada");
+    let request = thing().bearer(&token);
+    let before = door.attempt(&request, May::User("ada")).cell();
+    let out = door.house.ask(&Request::new("POST", "/auth/logout").bearer(&token));
+    assert!((200..300).contains(&out.status), "{}", out.text());
+    let after = door.attempt(&request, May::Nobody).cell();
+    format!("{before}, then {after}")
+}
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -61,6 +73,7 @@ pub const ROWS: &[Row] = &[
         name: "a token of a session that has ended",
         play: Play::Each(|people| vec![(thing().bearer(&people.signed_out), May::Nobody)]),
     },
+    Row { name: "a session that ends between two requests", play: Play::Own(signed_out_between) },
     Row {
         name: "two `Authorization` headers",
         play: Play::Each(|people| {

@@ -2,13 +2,28 @@
 //! where ada may.
 
 use super::{Play, Row};
-use crate::matrix::door::People;
+use crate::matrix::door::{Door, People};
 use crate::matrix::judge::May;
 use crate::support::http::Request;
 
 fn aimed(people: &People, targets: &[&str]) -> Vec<(Request, May)> {
     let aim = |target: &&str| (Request::new("GET", target).bearer(&people.ada), May::Nobody);
     targets.iter().map(aim).collect()
+}
+
+/// The other way round: who judges a tidied path and forwards this one has judged something else.
+fn from_behind(door: &mut Door) -> String {
+    let targets =
+        ["/admin/../things/7", "/admin/%2e%2e/things/7", "/admin/x/..//../things/7", "/things//7", "/./things/7"];
+    let may = if door.kind.tidies { May::User("ada") } else { May::Nobody };
+    let mut cells: Vec<String> = Vec::new();
+    for target in targets {
+        let cell = door.attempt(&Request::new("GET", target).bearer(&door.people.ada), may).cell();
+        if !cells.contains(&cell) {
+            cells.push(cell);
+        }
+    }
+    cells.join(", ")
 }
 
 pub const ROWS: &[Row] = &[
@@ -56,6 +71,7 @@ pub const ROWS: &[Row] = &[
         }),
     },
     Row { name: "`/adm%69n`", play: Play::Each(|people| aimed(people, &["/adm%69n/users", "/%61dmin/users"])) },
+    Row { name: "`/admin/../things`", play: Play::Own(from_behind) },
     Row {
         name: "odd but plain bytes",
         play: Play::Each(|people| {

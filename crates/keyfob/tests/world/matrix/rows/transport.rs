@@ -1,10 +1,9 @@
 //! Methods, bodies, connections: what RFC 9110 and RFC 9112 allow, and a proxy in front may get wrong.
 
-use super::{Play, Row, thing};
+use super::{Play, Row, cache, thing};
 use crate::matrix::door::Door;
 use crate::matrix::judge::{FORGED, May};
-use crate::support::http::{Connection, Request, ask};
-use crate::support::nginx::Nginx;
+use crate::support::http::{Connection, Request};
 use crate::support::websocket::{opening, say};
 
 /// One mebibyte.
@@ -56,7 +55,7 @@ pub const ROWS: &[Row] = &[
         }),
     },
     Row { name: "two users in turn on one connection", play: Play::Own(in_turn) },
-    Row { name: "a caching proxy in front", play: Play::Own(behind_a_cache) },
+    Row { name: "a caching proxy in front", play: Play::Own(cache::in_front) },
 ];
 
 /// A body whose trailer names a user.
@@ -132,32 +131,4 @@ fn in_turn(door: &mut Door) -> String {
         door.complain("keeps no connection");
     }
     cells.join(", ")
-}
-
-/// A cache that knows nothing of `Authorization`, as nginx is one: what it keeps, it gives to everybody.
-fn behind_a_cache(door: &mut Door) -> String {
-    let folder = tempfile::TempDir::new().expect("a temporary directory");
-    let cache = Nginx::start(&format!(
-        "proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_cache_path {0} keys_zone=answers:1m; server {{ listen $LISTEN; location / {{ proxy_pass http://{1};\
-          proxy_cache answers; proxy_cache_key $request_uri; \
-         proxy_cache_valid any 1m; add_header X-Cache $upstream_cache_status; }} }}",
-        folder.path().display(),
-        door.address
-    ));
-    let people = &door.people;
-    let callers = [("ada", Some(&people.ada)), ("cleo", Some(&people.cleo)), ("", None), ("ada", Some(&people.ada))];
-    for target in ["/things/report", "/open/hours"] {
-        for (name, token) in callers {
-            let request = Request::new("GET", target);
-            let answer =
-                ask(cache.address(), &token.map_or_else(|| request.clone(), |token| request.clone().bearer(token)));
-            let (reached, own) = (answer.text().contains("reached as"), format!("reached as [{name}]"));
-            let may = token.is_some() || target.starts_with("/open");
-            if reached != may || (reached && !answer.text().contains(&own)) {
-                door.complain(&format!("{name} gets from the cache {} {}", answer.status, answer.text()));
-            }
-        }
-    }
-    door.api.take();
-    "own answers".to_owned()
 }
