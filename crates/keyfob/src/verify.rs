@@ -11,7 +11,7 @@ use keyfob_core::access_token::{Claims, Profile};
 use keyfob_core::api_key::Mint;
 use keyfob_core::client::{ClientStatus, KnownClient};
 use keyfob_core::id::{ClientId, SessionId, UserId};
-use keyfob_core::opaque::Kind;
+use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::policy::{ClientProof, Credential, Evidence, Policy, Proof};
 use keyfob_core::session::Session;
 use keyfob_core::signing_key::KeySet;
@@ -128,6 +128,15 @@ impl StoreVerifier {
         let claims = Arc::new(claims);
         self.facts.remember_claims(hash, Arc::clone(&claims), ticket);
         Ok(Some(claims))
+    }
+
+    /// Whether a token or key may have been made here, as far as its form tells: neither a signature nor the store is asked.
+    #[must_use]
+    pub fn looks_made_here(&self, token: &str, now: Timestamp) -> bool {
+        if token.starts_with(Kind::ApiKey.prefix()) {
+            return Opaque::parse(token).is_some_and(|secret| self.mint.made(&secret));
+        }
+        self.profile.screen(token, &self.keys.load(), now).is_ok()
     }
 
     /// What genuine claims name, as it is now.

@@ -36,7 +36,10 @@ pub(super) async fn revoke(call: Call) -> OAuthReply {
         return end_family(app, &refresh, client.as_deref()).await;
     }
     let evidence = app.verifier.verify(token.expose(), clock::now()).await?;
-    let Some(caller) = caller_of(&app.verifier.policy(), &evidence, clock::now()) else { return Ok(done()) };
+    let Some(caller) = caller_of(&app.verifier.policy(), &evidence, clock::now()) else {
+        let ours = app.verifier.looks_made_here(token.expose(), clock::now());
+        return if ours { dead_everywhere(&app).await } else { Ok(done()) };
+    };
     let ends = issued_to(&app, &caller, client.as_deref())?;
     // A client that hangs up cannot stop a revocation half way.
     let task = tokio::spawn(async move { end(&app, ends).await });
@@ -45,7 +48,9 @@ pub(super) async fn revoke(call: Call) -> OAuthReply {
 
 /// A refresh token, the newest of its family or an older one: whoever has it may end the family (§2.1).
 async fn end_family(app: Arc<App>, token: &Opaque, client: Option<&KnownClient>) -> OAuthReply {
-    let Some(Family { session, .. }) = app.store().refresh_token(&token.digest()).await? else { return Ok(done()) };
+    let Some(Family { session, .. }) = app.store().refresh_token(&token.digest()).await? else {
+        return dead_everywhere(&app).await;
+    };
     if client.is_some() {
         return Err(OAuthError::InvalidGrant("the token was issued to another client"));
     }
@@ -97,13 +102,15 @@ async fn end(app: &App, ends: Ends) -> OAuthReply {
     };
     match changed {
         Changed::At(revision) | Changed::Already(revision) if app.applied.reached(revision).await => Ok(done()),
-        // It went meanwhile, by another hand: whoever did that waited, but this answer must too.
-        Changed::NotFound | Changed::Stale => {
-            let revision = app.store().revision().await?;
-            if app.applied.reached(revision).await { Ok(done()) } else { Err(HttpError::CannotTell.into()) }
-        }
+        Changed::NotFound | Changed::Stale => dead_everywhere(app).await,
         Changed::At(_) | Changed::Already(_) => Err(HttpError::CannotTell.into()),
     }
+}
+
+/// What is dead here was ended by another hand. Whoever did that waits until it is dead everywhere, and so must this answer.
+async fn dead_everywhere(app: &App) -> OAuthReply {
+    let revision = app.store().revision().await?;
+    if app.applied.reached(revision).await { Ok(done()) } else { Err(HttpError::CannotTell.into()) }
 }
 
 /// §2.2: 200, and nothing to say.

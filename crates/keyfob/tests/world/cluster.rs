@@ -240,3 +240,25 @@ fn the_doctor_looks_at_the_database_that_nodes_share() {
     assert!(report.contains("ok    database: sound, at revision"), "{report}");
     assert!(!report.contains("SQLite") && !report.contains("there is none yet"), "{report}");
 }
+
+#[test]
+fn a_token_that_is_dead_here_is_revoked_only_when_it_is_dead_everywhere() {
+    let cluster = Cluster::of(2);
+    let token = cluster.signed_in("ada");
+    assert_eq!(cluster.addresses().iter().map(|at| call(*at, &token)).collect::<Vec<_>>(), [200, 200]);
+    // From here on nobody can know for two seconds whether the second node would still let it in.
+    cluster.signal(1, Signal::STOP);
+    std::thread::scope(|scope| {
+        let deletion = scope.spawn(|| must(&cluster.data(0), &["user", "delete", "ada"], ""));
+        let dead = || (call(cluster.addresses()[0], &token) == 401).then_some(());
+        clock::until(PATIENCE, dead).expect("the first node applies it at once");
+        let asked = clock::now();
+        let revocation = Request::new("POST", "/auth/revoke")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}"));
+        assert_eq!(ask(cluster.addresses()[0], &revocation).status, 200);
+        assert!(asked.elapsed() > Duration::from_secs(1), "another's change is not in force yet, and was confirmed");
+        deletion.join().expect("it returns");
+    });
+    cluster.signal(1, Signal::CONT);
+}
