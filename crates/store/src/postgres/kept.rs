@@ -1,12 +1,14 @@
 //! A connection that is kept for one purpose: what a node's lease hangs on never waits because requests hold all those of
-//! the pool. Whoever uses it has it alone. One that failed, whose answer was late or not waited for, is never used again.
+//! the pool. Whoever uses it has it alone. One that failed, whose answer was late or not waited for, is never used again, and the
+//! database is asked to give up what it was asked: a renewal that waits for a standby may wait without end, and each would
+//! leave a connection behind. Cut short, it "could not tell", and nobody counts on it.
 
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
 
 use super::address::Address;
 use super::connection::Connection;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::row::Value;
 use super::transaction::Db;
 use crate::StoreError;
@@ -26,18 +28,41 @@ impl Kept {
     /// The rows of one statement, which is a transaction by itself. If it came with a warning it "could not tell".
     pub(super) async fn rows(&self, sql: &str, values: &[&dyn Value]) -> Outcome<Vec<Row>> {
         let mut held = self.connection.lock().await;
-        // Taken, so that one whose caller does not wait for the answer is not used again.
         let connection = match held.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
             None => self.address.connect().await?,
         };
+        let taken = Taken(connection.into());
+        let rows = taken.rows(sql, values).await?;
+        *held = taken.put_back();
+        Ok(rows)
+    }
+}
+
+/// The connection while it is used; given up if it is not put back.
+struct Taken(Option<Connection>);
+
+impl Taken {
+    async fn rows(&self, sql: &str, values: &[&dyn Value]) -> Outcome<Vec<Row>> {
+        let connection = self.0.as_ref().ok_or_else(Failure::late)?;
         let before = connection.warnings();
         let rows = connection.rows(sql, values).await?;
-        if connection.warnings() != before {
-            return Err(StoreError::Unavailable("the database answered with a warning".to_owned()).into());
+        if connection.warnings() == before {
+            return Ok(rows);
         }
-        *held = Some(connection);
-        Ok(rows)
+        Err(StoreError::Unavailable("the database answered with a warning".to_owned()).into())
+    }
+
+    fn put_back(mut self) -> Option<Connection> {
+        self.0.take()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.abandon();
+        }
     }
 }
 

@@ -53,12 +53,17 @@ impl Pool {
         })
     }
 
-    /// Give up a connection that must not be used again.
+    /// Give up a connection that must not be used again. Its place is free when the database has let go of it too: a COMMIT
+    /// that waits for a standby waits without end, and with another connection for each the server would soon have none left.
     pub(super) fn discard(lease: Lease) {
-        drop(Object::take(lease));
+        tokio::spawn(async move {
+            // Answered after all that was asked before, or when the connection breaks.
+            let _ = lease.run_at_leisure("").await;
+            drop(Object::take(lease));
+        });
     }
 
-    /// The same, after a read: see [`Connection::abandon`].
+    /// The same, after a read, which is cut short: see [`Connection::abandon`].
     pub(super) fn abandon(lease: Lease) {
         Object::take(lease).abandon();
     }

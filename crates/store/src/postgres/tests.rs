@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 mod encrypted;
 mod nodes;
 mod pooled;
+mod standby;
 mod statements;
 mod upgrade;
 mod warnings;
