@@ -133,7 +133,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::SigningKey(command) => block_on(command.run(common)),
         Command::RootKey(command) => block_on(command.run(common)),
         Command::Backup(command) => block_on(command.run(common)),
-        Command::Restore(command) => command.run(common),
+        Command::Restore(command) => block_on(command.run(common)),
         Command::Doctor => block_on(doctor::run(common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

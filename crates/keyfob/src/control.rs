@@ -30,6 +30,6 @@ pub use outcome::{
     Problem, RestoredView, SessionView, TableView, TokenView, UserView,
 };
 pub use reach::{carry_out, offline_desk};
-pub use restore::restore;
+pub use restore::{accept_shared, restore};
 pub use shown_once::ShownOnce;
 pub use store::{OpenStore, RootKeyFile, open, open_for, open_store, root_key_file};

@@ -19,6 +19,12 @@ use crate::{clock, feed};
 /// How soon a renewal that failed is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// How often it is written down how far the database has come, if it has.
+const WRITE_DOWN_EVERY: Duration = Duration::from_millis(500);
+
+/// After so many of them, half a minute, the log says once more that the store is closed.
+const REMIND_AFTER: u32 = 300;
+
 /// The node that this process is.
 pub struct Node {
     terms: Terms,
@@ -137,11 +143,17 @@ pub async fn keep(app: Arc<App>, node: Arc<Node>) {
     let Some(nodes) = store.nodes() else { return };
     let mut doorbell = store.doorbell();
     let mut watch = Watch::new(node.terms);
+    let mut closed = 0;
     loop {
         let told = match timeout(node.terms.lease(), node.beat(&app, nodes)).await {
             Ok(Ok(told)) => told,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease could not be renewed");
+                if nodes.closed().is_some() {
+                    reopen(&app, &node, nodes, closed).await;
+                    closed += 1;
+                } else {
+                    tracing::warn!(%error, "the lease could not be renewed");
+                }
                 tokio::time::sleep(AGAIN).await;
                 continue;
             }
@@ -150,6 +162,7 @@ pub async fn keep(app: Arc<App>, node: Arc<Node>) {
                 continue;
             }
         };
+        closed = 0;
         if let Err(error) = strike_out(nodes, &mut watch).await {
             tracing::warn!(%error, "the other nodes cannot be watched");
         }
@@ -159,6 +172,37 @@ pub async fn keep(app: Arc<App>, node: Arc<Node>) {
         {
             return;
         }
+    }
+}
+
+/// Write down how far the database has come, until the process stops. Apart from everything else: a disk may be slow.
+pub async fn write_down(app: Arc<App>) {
+    let Some(nodes) = app.store().nodes() else { return };
+    loop {
+        tokio::time::sleep(WRITE_DOWN_EVERY).await;
+        if let Err(error) = nodes.remember().await {
+            tracing::warn!(%error, "an older database would not be noticed after a restart");
+        }
+    }
+}
+
+/// The database is not the one that was last served, with nothing missing: nobody is let in, nor on what is remembered.
+/// Goes over to the life that an operator may have begun since.
+async fn reopen(app: &App, node: &Node, nodes: &dyn Nodes, tries: u32) {
+    node.until.store(0, Ordering::Release);
+    app.verifier.facts.forget_all();
+    match nodes.next_life().await {
+        Ok(Some(_)) => tracing::warn!(
+            "an operator has accepted the database as it is: a new life begins, every session has ended, and API keys and \
+            clients are suspended until they are resumed"
+        ),
+        Ok(None) if tries % REMIND_AFTER == REMIND_AFTER - 1 => {
+            tracing::error!(
+                "the store is CLOSED still: put the right database back, or run `keyfob restore --accept-rollback`"
+            );
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the database cannot be looked at"),
     }
 }
 

@@ -96,7 +96,10 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         Some(node) => tokio::spawn(node::keep(Arc::clone(&app), Arc::clone(node))),
         None => tokio::spawn(feed::follow(Arc::clone(&app))),
     };
-    let mut background = vec![tokio::spawn(reload::watch(Arc::clone(&app), tls.clone()))];
+    let mut background = vec![
+        tokio::spawn(reload::watch(Arc::clone(&app), tls.clone())),
+        tokio::spawn(node::write_down(Arc::clone(&app))),
+    ];
     if !app.settings.guard_only {
         background.extend([
             tokio::spawn(reload::sweep(Arc::clone(&app))),
@@ -141,6 +144,11 @@ impl Running {
             && let Err(error) = node.leave(nodes).await
         {
             tracing::warn!(%error, "this node's row could not be deleted; the others do it in four seconds");
+        }
+        if let Some(nodes) = self.app.store().nodes()
+            && let Err(error) = nodes.remember().await
+        {
+            tracing::warn!(%error, "an older database would not be noticed after this");
         }
         if self.app.settings.guard_only {
             return;

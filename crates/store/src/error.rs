@@ -1,7 +1,7 @@
 //! The one error of a store: it could not tell. "Not found", "stale" and "exists" are answers, not errors.
 
 /// Why a store could not tell. Fails closed: a guard turns it into 503.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached, is full, or refuses to write. Nothing was acknowledged.
     #[error("the store is unavailable: {0}")]
@@ -31,7 +31,25 @@ pub enum StoreError {
     /// The database is of another incarnation than the one that was last used with this root key.
     #[error("the database is not the one that was last used with this root key: another was put in its place")]
     OtherLife,
+    /// The database lacks the change of that revision and has another in its place: it is an older copy that went on.
+    #[error(
+        "the change at revision {revision} is not the one that was acknowledged on this database: an older copy was put in \
+        its place and went on"
+    )]
+    OtherHistory {
+        /// The change that is another one.
+        revision: u64,
+    },
     /// The high-water mark cannot be read or kept.
     #[error("cannot use the high-water mark {0}")]
     HighWater(String),
+}
+
+impl StoreError {
+    /// Whether the database is not the one that was last served, with nothing missing: nothing helps but to put that one
+    /// back, or that an operator accepts this one.
+    #[must_use]
+    pub fn went_backwards(&self) -> bool {
+        matches!(self, Self::RolledBack { .. } | Self::OtherLife | Self::OtherHistory { .. })
+    }
 }

@@ -11,6 +11,9 @@
 //! - it is never behind what was acknowledged: **a database that lacks one acknowledged revocation does not open.** That
 //!   is the bound, with no window of time in it.
 //!
+//! **On PostgreSQL** each node has one, and writes it after its feed, apart from any acknowledgement: there it may be behind by
+//! what was acknowledged in the last half second before a power cut took all nodes. While one runs it knows it all.
+//!
 //! **What it cannot see**: a database that lacks only facts which raise no revision (a sign-in, a new user: they are
 //! missing, not revived), and a mark that was put back together with the database. Where both live in one directory and
 //! are copied as one, only `keyfob restore` makes that safe; keep the root key elsewhere.
@@ -133,7 +136,13 @@ impl Mark {
         self.write(Reached { revision, ..self.at })
     }
 
-    fn write(&mut self, at: Reached) -> std::io::Result<()> {
+    /// What it says.
+    pub(crate) fn at(&self) -> Reached {
+        self.at
+    }
+
+    /// Say this from here on. On the disk when this returns.
+    pub(crate) fn write(&mut self, at: Reached) -> std::io::Result<()> {
         let counter = self.counter + 1;
         let offset = if counter.is_multiple_of(2) { 0 } else { SLOT_BYTES as u64 };
         self.file.write_all_at(&slot(counter, &HighWater { at, next: None }), offset)?;

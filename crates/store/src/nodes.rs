@@ -3,10 +3,10 @@
 
 use async_trait::async_trait;
 use keyfob_core::change::Revision;
-use keyfob_core::id::NodeId;
+use keyfob_core::id::{Incarnation, NodeId};
 use keyfob_core::lease::{Beat, Row};
 
-use crate::Result;
+use crate::{Result, StoreError};
 
 /// The rows of the nodes.
 #[async_trait]
@@ -27,4 +27,18 @@ pub trait Nodes: Send + Sync {
 
     /// Delete the row of a node that answers no more.
     async fn leave(&self, id: NodeId) -> Result<()>;
+
+    /// Why the store is closed, if it is: its database is not the one that was last served, with nothing missing. Every call
+    /// "could not tell" until [`Store::changes_since`] finds the right one again, or [`Nodes::next_life`] another life.
+    ///
+    /// [`Store::changes_since`]: crate::Store::changes_since
+    fn closed(&self) -> Option<StoreError>;
+
+    /// Where the store is closed: go over to the life that an operator has begun since, which opens it, and return that. All
+    /// sessions of the life before have ended, and its feed is not continued: nothing that is remembered may be believed
+    /// until the feed was read. `None` if there is none yet; then the loss is told to the other nodes, which close as well.
+    async fn next_life(&self) -> Result<Option<Incarnation>>;
+
+    /// Write down beside the root key how far the database has come: what an older one is known by after a restart.
+    async fn remember(&self) -> Result<()>;
 }

@@ -9,6 +9,7 @@ macro_rules! values {
     };
 }
 
+mod accept;
 mod address;
 mod api_keys;
 mod attempts;
@@ -22,6 +23,7 @@ mod failed_sign_ins;
 mod failure;
 mod kept;
 mod keys;
+mod life;
 mod locks;
 mod meta;
 mod migrate;
@@ -38,7 +40,7 @@ pub(crate) mod tests;
 mod transaction;
 mod users;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,14 +63,18 @@ use tokio::sync::{oneshot, watch};
 use self::address::Address;
 use self::failure::Outcome;
 use self::kept::Kept;
+use self::life::Life as KnownLife;
 use self::pool::Pool;
 use self::transaction::{Answer, Durability, Reader, Work};
+use crate::high_water::Reached;
 use crate::root_key::RootKey;
 use crate::{
     Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, FailedSignIns, Family, KeyMade,
     KeyTurn, Life, Login, Made, NewKey, NewUser, Nodes, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved,
     Store, StoreError, StoredClient, StoredKey, StoredPolicy, Turned, retention, sabotage, signing_keys,
 };
+
+pub use self::accept::{Acceptance, accept_rollback};
 
 /// Connections of one node, unless told otherwise: more than two cores keep busy, and few enough for a dozen nodes.
 pub const CONNECTIONS: usize = 16;
@@ -89,6 +95,8 @@ pub struct Options {
     /// The same database past a pooler, if `open`'s URL leads to one: the lease and the doorbell need connections that are
     /// theirs alone.
     pub direct: Option<String>,
+    /// Where this node keeps its high-water mark ([`crate::high_water`]); `None`: it has none.
+    pub mark: Option<PathBuf>,
     /// Randomness for AES-GCM nonces.
     pub rng: &'static (dyn SecureRandom + Sync),
 }
@@ -104,7 +112,7 @@ pub async fn open(url: &str, options: Options) -> Result<Box<dyn Store>> {
 }
 
 struct Postgres {
-    incarnation: Incarnation,
+    life: Arc<KnownLife>,
     root_key: RootKey,
     rng: &'static (dyn SecureRandom + Sync),
     pool: Arc<Pool>,
@@ -122,21 +130,25 @@ type Read<A, T> = for<'a> fn(&'a mut Reader<'_>, &'a A) -> Pin<Box<dyn Future<Ou
 impl Postgres {
     async fn open(url: &str, options: Options) -> Result<Self> {
         sabotage::confess();
-        let Options { root_key, fresh_incarnation, connections, patience, direct, rng } = options;
-        let pool = Pool::new(Address::parse(url)?, connections, patience)?;
+        let Options { root_key, fresh_incarnation, connections, patience, direct, mark, rng } = options;
+        let life = Arc::new(KnownLife::unknown());
+        let pool = Pool::new(Address::parse(url)?, Arc::clone(&life), connections, patience)?;
         let direct = Address::parse(direct.as_deref().unwrap_or(url))?;
         let opened: Outcome<_> = async {
             let lease = pool.lease().await?;
             sound::admit(&mut Reader(&lease)).await?;
             migrate::migrate(&lease).await?;
-            meta::open(&mut Reader(&lease), &root_key, fresh_incarnation).await
+            let (incarnation, revision) = meta::open(&mut Reader(&lease), &root_key, fresh_incarnation).await?;
+            let here = Reached { incarnation, revision };
+            Ok((here, accept::admit(&mut Reader(&lease), mark.as_deref(), here).await?))
         }
         .await;
-        let (incarnation, revision) = opened?;
-        let (pool, bell) = (Arc::new(pool), Arc::new(watch::Sender::new(revision)));
+        let (here, mark) = opened?;
+        life.begin(here, mark);
+        let (pool, bell) = (Arc::new(pool), Arc::new(watch::Sender::new(here.revision)));
         tokio::spawn(doorbell::listen(direct.clone(), Arc::downgrade(&bell)));
         let (clerk, feed) = (Kept::new(direct.clone()), Kept::new(direct));
-        Ok(Self { incarnation, root_key, rng, pool, bell, clerk, feed, operations: AtomicU64::new(0) })
+        Ok(Self { life, root_key, rng, pool, bell, clerk, feed, operations: AtomicU64::new(0) })
     }
 
     /// The connection for a read that a lease hangs on.
@@ -147,6 +159,7 @@ impl Postgres {
 
     /// Read in one statement, which sees what was committed when it began.
     async fn read<A: Sync, T>(&self, arguments: A, work: Read<A, T>) -> Result<T> {
+        self.life.admit()?;
         self.operations.fetch_add(1, Ordering::Relaxed);
         let mut tried_before = false;
         loop {
@@ -191,10 +204,13 @@ impl Postgres {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
+        self.life.admit()?;
         self.operations.fetch_add(1, Ordering::Relaxed);
-        let (pool, bell) = (Arc::clone(&self.pool), Arc::clone(&self.bell));
+        let (pool, life, bell) = (Arc::clone(&self.pool), Arc::clone(&self.life), Arc::clone(&self.bell));
         let (reply, answer) = oneshot::channel();
-        tokio::spawn(async move { transaction::write(&pool, &bell, durability, (&arguments, work), reply).await });
+        tokio::spawn(
+            async move { transaction::write(&pool, (&life, &bell), durability, (&arguments, work), reply).await },
+        );
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the work was broken off".to_owned())))
     }
 }
@@ -206,7 +222,7 @@ impl Store for Postgres {
     }
 
     fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        self.life.incarnation()
     }
 
     fn operations(&self) -> u64 {
@@ -218,7 +234,7 @@ impl Store for Postgres {
     }
 
     async fn changes_since(&self, applied: Revision) -> Result<Vec<Change>> {
-        Ok(changes::since(&mut self.feed(), applied).await?)
+        Ok(changes::since(&mut self.feed(), (&*self.life, applied)).await?)
     }
 
     async fn revision(&self) -> Result<Revision> {
@@ -436,6 +452,7 @@ impl Store for Postgres {
     }
 
     async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
+        self.life.admit()?;
         Ok(keys::all(&mut self.feed(), &self.root_key).await?)
     }
 
@@ -447,6 +464,7 @@ impl Store for Postgres {
     }
 
     async fn policy(&self) -> Result<Option<StoredPolicy>> {
+        self.life.admit()?;
         Ok(policies::in_force(&mut self.feed()).await?)
     }
 

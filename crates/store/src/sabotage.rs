@@ -31,6 +31,8 @@ pub(crate) const RETIRED_LIVES: &str = "retired-lives";
 pub(crate) const ROTATED_DIES: &str = "rotated-dies";
 /// A restore begins no new life, so what was issued before is believed (against G6).
 pub(crate) const SAME_LIFE: &str = "same-life";
+/// A PostgreSQL database that lacks what was acknowledged is taken for the right one (against G6).
+pub(crate) const BACKWARDS_UNSEEN: &str = "backwards-unseen";
 
 /// Whether this is what the build gets wrong.
 pub(crate) fn chosen(what: &str) -> bool {

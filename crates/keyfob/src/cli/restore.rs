@@ -1,5 +1,5 @@
 //! `keyfob restore`: a backup in place of the database, or a rollback accepted (DESIGN §6, guarantee G6). Never with a server
-//! running; says what it means for everybody who was signed in.
+//! running on an SQLite store; says what it means for everybody who was signed in.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -21,14 +21,18 @@ pub(super) struct Restore {
 }
 
 impl Restore {
-    pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
+    pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
         let settings = common.settings(Vec::new())?;
-        if settings.database.is_some() {
-            return Err(Failure::failed("this store is in PostgreSQL, which keyfob does not restore").hint(
-                "restore the database with PostgreSQL's own tools, with every node stopped; see docs/postgresql.md",
-            ));
-        }
-        let restored = control::restore(&settings.data, self.file.as_deref())?;
+        let restored = match (&settings.database, &self.file) {
+            (None, file) => control::restore(&settings.data, file.as_deref())?,
+            (Some(database), None) => control::accept_shared(&settings.data, database).await?,
+            (Some(_), Some(_)) => {
+                return Err(Failure::failed("this store is in PostgreSQL, which keyfob does not restore").hint(
+                    "restore the database with PostgreSQL's own tools, then `keyfob restore --accept-rollback`; \
+                    see docs/postgresql.md",
+                ));
+            }
+        };
         if common.json {
             say::json(&restored)?;
         } else {

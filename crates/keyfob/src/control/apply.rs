@@ -131,5 +131,10 @@ async fn policy_in_force(desk: &Desk) -> Result<Option<Policy>, Problem> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
 fn unavailable(error: StoreError) -> Problem {
-    Problem::could_not_tell(error.to_string()).hint("`keyfob doctor` says what is wrong with the data directory")
+    let hint = if error.went_backwards() {
+        "put the right database back, or accept this one with `keyfob restore --accept-rollback`; see docs/postgresql.md"
+    } else {
+        "`keyfob doctor` says what is wrong with the data directory"
+    };
+    Problem::could_not_tell(error.to_string()).hint(hint)
 }

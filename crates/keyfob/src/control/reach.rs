@@ -40,7 +40,13 @@ pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outc
             Taken::Ours(hold) => {
                 let open = open_for(settings, hold).await?;
                 let desk = offline_desk(settings, &open).await?;
-                return apply(&desk, &actor(rustix::process::geteuid().as_raw()), intention).await;
+                let outcome = apply(&desk, &actor(rustix::process::geteuid().as_raw()), intention).await;
+                if let Some(nodes) = open.store.nodes()
+                    && let Err(error) = nodes.remember().await
+                {
+                    tracing::warn!(%error, "an older database would not be noticed after this");
+                }
+                return outcome;
             }
             Taken::Theirs(holder) if left.is_zero() => return Err(owned(dir, holder)),
             Taken::Theirs(_) => {

@@ -1,15 +1,19 @@
 //! Restoring (DESIGN §6): only where no process owns the data directory, and only under the root key that the backup was made
-//! with. All the work is the store's; this finds its place, its key and its date.
+//! with. A database that nodes share is accepted whether they run or not. All the work is the store's; this finds its place,
+//! its key and its date.
 
 use std::path::Path;
 
-use keyfob_store::{Audit, Restored, StoreError, sqlite};
+use keyfob_core::lease::Terms;
+use keyfob_store::{Audit, Restored, StoreError, postgres, sqlite};
 
 use super::apply::hex;
+use super::hold::Taken;
 use super::listener::actor;
-use super::store::explain;
+use super::store::{explain, explain_shared};
 use super::{Hold, Problem, RestoredView, TableView, root_key_file};
 use crate::clock;
+use crate::config::Database;
 
 /// Begin a new life of the store in `dir`: from a backup, or, without one, from the database that is there although the
 /// high-water mark says that it is not the one that was served last.
@@ -31,13 +35,7 @@ pub fn restore(dir: &Path, backup: Option<&Path>) -> Result<RestoredView, Proble
     let hold = Hold::take(dir)?;
     let root_key = place.load(hold.dir())?;
     let now = clock::now();
-    let by = Audit {
-        at: now,
-        event: "store.restored",
-        actor: actor(rustix::process::geteuid().as_raw()),
-        subject: backup.map_or_else(|| "an accepted rollback".to_owned(), |file| file.display().to_string()),
-        detail: String::new(),
-    };
+    let by = Audit { at: now, ..by(backup) };
     let date = clock::rfc3339(now).replace(['-', ':'], "");
     let mark = place.mark(dir);
     let incarnation = clock::random();
@@ -47,6 +45,46 @@ pub fn restore(dir: &Path, backup: Option<&Path>) -> Result<RestoredView, Proble
         None => sqlite::accept_rollback(&database, &life),
     };
     restored.map(view).map_err(|error| refusal(&database, error))
+}
+
+/// Begin a new life of the database that nodes share, although this node's mark, or a node that is running, says that it is
+/// not the one that was served last. Returns when no lease from before is left.
+///
+/// # Errors
+/// [`Problem`]; the database is then as it was.
+pub async fn accept_shared(dir: &Path, database: &Database) -> Result<RestoredView, Problem> {
+    let place = root_key_file(dir);
+    if !place.path().exists() {
+        return Err(Problem::refused(format!("there is no root key {}", place.path().display()))
+            .hint("run this on a node of the installation"));
+    }
+    let root_key = place.load(dir)?;
+    // A server that runs keeps its mark by itself.
+    let taken = Hold::attempt(dir)?;
+    let (url, direct) = database.urls().map_err(|text| Problem::refused(text).hint("see docs/postgresql.md"))?;
+    let acceptance = postgres::Acceptance {
+        root_key: &root_key,
+        incarnation: clock::random(),
+        mark: &place.mark(dir),
+        write_mark: matches!(taken, Taken::Ours(_)),
+        by: &by(None),
+    };
+    let url = direct.as_ref().unwrap_or(&url);
+    let restored =
+        postgres::accept_rollback(url.expose(), &acceptance).await.map_err(|error| explain_shared(&error))?;
+    tokio::time::sleep(Terms::DEFAULT.wait()).await;
+    Ok(view(restored))
+}
+
+/// The audit row.
+fn by(backup: Option<&Path>) -> Audit {
+    Audit {
+        at: clock::now(),
+        event: "store.restored",
+        actor: actor(rustix::process::geteuid().as_raw()),
+        subject: backup.map_or_else(|| "an accepted rollback".to_owned(), |file| file.display().to_string()),
+        detail: String::new(),
+    }
 }
 
 fn view(restored: Restored) -> RestoredView {

@@ -60,6 +60,7 @@ async fn open_shared(database: &Database, hold: Hold) -> Result<OpenStore, Probl
         connections: database.connections,
         patience: postgres::PATIENCE,
         direct: direct.map(|url| url.expose().to_owned()),
+        mark: Some(place.mark(hold.dir())),
         rng: clock::rng(),
     };
     match postgres::open(url.expose(), options).await {
@@ -79,11 +80,19 @@ fn derived(root_key: &RootKey) -> (SessionTagger, Mint) {
     (SessionTagger::new(&root_key.derive("session-tag")), Mint::new(&root_key.derive("api-key-tag")))
 }
 
-fn explain_shared(error: &StoreError) -> Problem {
+pub(super) fn explain_shared(error: &StoreError) -> Problem {
     let hint = match error {
         StoreError::WrongRootKey => {
             "every node has the same root key: `keyfob root-key export` on one that works, `keyfob root-key import` here"
         }
+        StoreError::RolledBack { .. } | StoreError::OtherLife | StoreError::OtherHistory { .. } => {
+            "put the right database back, or name it; or, to go on with this one, end all sessions and make what was issued \
+             before worthless: `keyfob restore --accept-rollback`"
+        }
+        StoreError::HighWater(_) => {
+            "keyfob must be able to write beside the root key; a damaged mark is replaced by `keyfob restore --accept-rollback`"
+        }
+        StoreError::Backup(_) => "see docs/postgresql.md",
         StoreError::Schema(_) => {
             "give keyfob a database of its own, and use the keyfob version that wrote it, or a newer one"
         }
@@ -196,7 +205,7 @@ pub(super) fn explain(path: &Path, error: &StoreError) -> Problem {
         }
         StoreError::Corrupt(_) => format!("move {} away and restore it from a backup", path.display()),
         StoreError::Schema(_) => "use the keyfob version that wrote it, or a newer one".to_owned(),
-        StoreError::RolledBack { .. } | StoreError::OtherLife => {
+        StoreError::RolledBack { .. } | StoreError::OtherLife | StoreError::OtherHistory { .. } => {
             "to go on with this database, end all sessions and make \
              what was issued before worthless: `keyfob restore --accept-rollback`; or put the right one back"
                 .to_owned()

@@ -32,7 +32,10 @@ pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<B
             Ok(newest) if !leaving(app) && leased(app) && app.applied.reached_here(newest).await => {
                 problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"ready"}"#))
             }
-            _ => HttpError::CannotTell.into_response(),
+            _ => match closed(app) {
+                Some(why) => problem::problem(503, "store-closed", &why),
+                None => HttpError::CannotTell.into_response(),
+            },
         },
         Page::Metrics => {
             let mut response = problem::json(StatusCode::OK, Bytes::from(app.metrics.text(app)));
@@ -49,4 +52,11 @@ fn leaving(app: &App) -> bool {
 
 fn leased(app: &App) -> bool {
     app.node.as_ref().is_none_or(|node| node.holds_lease())
+}
+
+/// Why nothing is decided until an operator has done something: told here, to operators, and nowhere else.
+fn closed(app: &App) -> Option<String> {
+    let closed = app.store().nodes().and_then(keyfob_store::Nodes::closed);
+    closed
+        .map(|why| format!("{why}; put the right one back, or accept this one with `keyfob restore --accept-rollback`"))
 }

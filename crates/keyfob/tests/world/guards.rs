@@ -149,6 +149,8 @@ fn a_guard_without_an_installation_or_of_another_origin_does_not_start() {
         start(&format!("database = \"{}\"\nguard-only = true\npublic-url = \"https://other.example\"\n", house.role));
     assert!(elsewhere.contains("other.example") && elsewhere.contains("hint: "), "{elsewhere}");
     let empty = crate::support::postgres::Database::own();
+    // As where nothing was ever served: else it is the wrong database first of all.
+    fs::remove_file(other.path().join("data/root.key.mark")).expect("there is one");
     let nothing = start(&format!("database = \"{}\"\nguard-only = true\n", empty.url));
     assert!(nothing.contains("no installation") && nothing.contains("hint: "), "{nothing}");
     for alone in ["guard-only = true\n", "database = \"postgres://a/b\"\nguard-only = true\npolicy = \"policy.toml\"\n"]

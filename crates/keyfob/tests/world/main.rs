@@ -5,6 +5,7 @@
 mod campaign;
 mod cluster;
 mod docs;
+mod failover;
 mod forward_auth;
 mod guards;
 mod httpbin;

@@ -13,7 +13,7 @@ fn scope(text: &str) -> Scope {
     Scope::parse(text).unwrap()
 }
 
-fn new_client(name: &str) -> StoredClient {
+pub(crate) fn new_client(name: &str) -> StoredClient {
     let client = Client {
         id: ClientId::from_bytes(unique()),
         name: ClientName::parse(name).unwrap(),

@@ -151,6 +151,12 @@ impl Connection {
         in_time(self.client.query_typed(sql, &parameters)).await
     }
 
+    /// The same without a deadline: an operator waits for it.
+    pub(super) async fn rows_at_leisure(&self, sql: &str, values: &[&dyn Value]) -> Outcome<Vec<Row>> {
+        let parameters: Vec<_> = values.iter().map(|value| (value.sql(), value.kind())).collect();
+        Ok(self.client.query_typed(sql, &parameters).await?)
+    }
+
     /// Several statements in one batch: all are sent before the first answer is waited for. The answer of each, in order.
     pub(super) async fn batch(
         &self,

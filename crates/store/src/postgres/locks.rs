@@ -10,6 +10,8 @@ pub(super) const SCHEMA: i64 = 0x6b66_6f62;
 pub(super) const SIGNING_KEYS: i64 = SCHEMA + 1;
 /// Held while a policy is put in force.
 pub(super) const POLICIES: i64 = SCHEMA + 2;
+/// Held while an older database is accepted.
+pub(super) const ACCEPTANCE: i64 = SCHEMA + 3;
 
 const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
 

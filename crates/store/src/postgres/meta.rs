@@ -6,7 +6,8 @@ use keyfob_core::id::Incarnation;
 use keyfob_core::time::Timestamp;
 
 use super::connection::Statement;
-use super::failure::{Outcome, corrupt};
+use super::failure::Outcome;
+use super::life::gone;
 use super::row;
 use super::transaction::{Answer, Db, Transaction};
 use crate::root_key::RootKey;
@@ -73,8 +74,4 @@ pub(super) async fn set_public_url(
         transaction.audit(by);
     }
     Ok(Answer::Known(kept))
-}
-
-fn gone() -> super::failure::Failure {
-    corrupt("the row of the installation is gone")
 }

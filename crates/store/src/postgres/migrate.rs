@@ -10,8 +10,11 @@ use crate::StoreError;
 use crate::schema::{self, sha256};
 
 /// All steps, in order. Never edited once released: a change is a new step.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_nodes.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_nodes.sql"),
+    include_str!("migrations/0003_lives.sql"),
+];
 
 /// Others may be at it for as long as it takes; the lock is `kfob` in ASCII ([`super::locks::SCHEMA`]).
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; \

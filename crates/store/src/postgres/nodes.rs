@@ -1,22 +1,27 @@
 //! The rows of the nodes that share the database. What a node writes about itself goes over a connection of its own
 //! ([`super::kept`]). A statement that came with a warning, or whose answer was lost, "could not tell".
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use keyfob_core::change::Revision;
-use keyfob_core::id::NodeId;
+use keyfob_core::id::{Incarnation, NodeId};
 use keyfob_core::lease::{self, Beat};
 
 use super::Postgres;
 use super::failure::Outcome;
 use super::kept::Kept;
-use super::row;
+use super::life::{self, Life};
+use super::row::{self, Value};
 use super::transaction::Db;
-use crate::{Nodes, Result, column};
+use crate::{Nodes, Result, StoreError, column};
 
 const REGISTER: &str = "INSERT INTO nodes (id, applied, beat) VALUES ($1, $2, $3)";
 const RENEW: &str = "UPDATE nodes SET applied = greatest(applied, $2), beat = beat + 1 WHERE id = $1 RETURNING beat";
 const STRIKE_OUT: &str = "DELETE FROM nodes WHERE id = $1 AND beat = $2 RETURNING beat";
 const LEAVE: &str = "DELETE FROM nodes WHERE id = $1";
+const TELL_LOSS: &str = "INSERT INTO losses (incarnation, revision) VALUES ($1, $2) ON CONFLICT (incarnation) \
+    DO UPDATE SET revision = greatest(losses.revision, excluded.revision)";
 const ALL: &str = "SELECT id, applied, beat FROM nodes ORDER BY id";
 
 /// Insert the row.
@@ -40,6 +45,26 @@ async fn leave(own: &Kept, id: NodeId) -> Outcome<()> {
     own.rows(LEAVE, &[&id.to_bytes()]).await.map(|_| ())
 }
 
+/// Look at the database where the store is closed: over to the life that an operator has begun since, or tell the other nodes
+/// what is missing.
+async fn next_life(mut own: &Kept, life: &Life) -> Outcome<Option<Incarnation>> {
+    let (Some(floor), Some(closed)) = (life.floor(), life.closed()) else { return Ok(None) };
+    let (seen, _, over) = life::look(&mut own, &floor).await?;
+    let here = seen.here;
+    if here.incarnation != life.incarnation() && over {
+        life.go_over(here);
+        return Ok(Some(here.incarnation));
+    }
+    if closed.went_backwards() && !seen.is_told() {
+        let values: [&dyn Value; 2] = [&here.incarnation.0, &column::signed(life.revision().0)?];
+        // A node that only guards may not.
+        if let Err(cause) = own.rows(TELL_LOSS, &values).await {
+            tracing::debug!(%cause, "the other nodes cannot be told");
+        }
+    }
+    Ok(None)
+}
+
 #[async_trait]
 impl Nodes for Postgres {
     async fn register(&self, row: &lease::Row) -> Result<()> {
@@ -60,6 +85,21 @@ impl Nodes for Postgres {
 
     async fn leave(&self, id: NodeId) -> Result<()> {
         Ok(leave(&self.clerk, id).await?)
+    }
+
+    fn closed(&self) -> Option<StoreError> {
+        self.life.closed()
+    }
+
+    async fn next_life(&self) -> Result<Option<Incarnation>> {
+        Ok(next_life(&self.clerk, &self.life).await?)
+    }
+
+    async fn remember(&self) -> Result<()> {
+        let life = Arc::clone(&self.life);
+        let written = tokio::task::spawn_blocking(move || life.remember()).await;
+        let failed = |cause: String| StoreError::HighWater(cause);
+        written.map_err(|cause| failed(cause.to_string()))?.map_err(|cause| failed(cause.to_string()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The connections of this process: a bounded number, made when they are needed, used by one piece of work at a time. One
 //! that broke, whose answer was late, or whose transaction did not end, is never used again. Whoever finds none free waits a bounded time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
@@ -9,6 +10,8 @@ use deadpool::{Runtime, managed};
 use super::address::Address;
 use super::connection::Connection;
 use super::failure::{Failure, Outcome};
+use super::life::Life;
+use super::transaction::Reader;
 use crate::{Result, StoreError};
 
 /// The connections.
@@ -17,15 +20,20 @@ pub(super) struct Pool(managed::Pool<Maker>);
 /// A connection for one piece of work; goes back when it is dropped.
 pub(super) type Lease = Object<Maker>;
 
-/// Makes connections.
-pub(super) struct Maker(Address);
+/// Makes connections, and looks what they lead to.
+pub(super) struct Maker {
+    address: Address,
+    life: Arc<Life>,
+}
 
 impl Manager for Maker {
     type Type = Connection;
     type Error = Failure;
 
     async fn create(&self) -> Outcome<Connection> {
-        self.0.connect().await
+        let connection = self.address.connect().await?;
+        self.life.examine(&mut Reader(&connection)).await?;
+        Ok(connection)
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Failure> {
@@ -36,8 +44,8 @@ impl Manager for Maker {
 
 impl Pool {
     /// At most `most` connections to `address`, and so long a wait for a free one; none is made yet.
-    pub(super) fn new(address: Address, most: usize, patience: Duration) -> Result<Self> {
-        let pool = managed::Pool::builder(Maker(address)).max_size(most.max(1)).wait_timeout(Some(patience));
+    pub(super) fn new(address: Address, life: Arc<Life>, most: usize, patience: Duration) -> Result<Self> {
+        let pool = managed::Pool::builder(Maker { address, life }).max_size(most.max(1)).wait_timeout(Some(patience));
         let pool = pool.runtime(Runtime::Tokio1).build();
         pool.map(Self).map_err(|cause| StoreError::Unavailable(cause.to_string()))
     }

@@ -1,5 +1,6 @@
 //! PostgreSQL's own promises, on a PostgreSQL that the tests make themselves.
 
+mod backwards;
 pub(crate) mod cluster;
 mod encrypted;
 mod nodes;
@@ -46,6 +47,7 @@ fn options(root_key: u8) -> Options {
         // A thousand sign-ins of one user are one after the other, each with its own sync.
         patience: Duration::from_mins(1),
         direct: None,
+        mark: None,
         rng: rng(),
     }
 }

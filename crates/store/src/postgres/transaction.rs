@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 
 use super::connection::{Connection, Statement};
 use super::failure::{Failure, Outcome};
+use super::life::Life;
 use super::pool::{Lease, Pool};
 use super::row::{self, Value};
 use super::{audit, changes, meta};
@@ -207,7 +208,7 @@ fn revision_in(rows: &[Row]) -> Outcome<Revision> {
 /// Do `work` in a transaction, and again where others were in the way; answer at `reply` when it is committed.
 pub(super) async fn write<A, T>(
     pool: &Pool,
-    bell: &watch::Sender<Revision>,
+    (life, bell): (&Life, &watch::Sender<Revision>),
     durability: Durability,
     (arguments, work): (&A, Work<A, T>),
     reply: oneshot::Sender<Result<T>>,
@@ -226,6 +227,7 @@ pub(super) async fn write<A, T>(
             }
             outcome => {
                 if let Ok((_, Some(revision))) = &outcome {
+                    life.reached(*revision);
                     ring(bell, *revision);
                 }
                 let answer = outcome.map(|(answer, _)| answer).map_err(|failure| failure.error);

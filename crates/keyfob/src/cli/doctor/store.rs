@@ -82,12 +82,14 @@ fn signing_key(kid: Option<String>, overdue_since: Option<String>) -> Option<Fin
 }
 
 /// The mark that an older database is noticed by, against the revision of the one that is there.
-fn high_water(dir: &Path, revision: u64) -> Finding {
+fn high_water(settings: &Settings, revision: u64) -> Finding {
     let name = "high-water mark";
+    let dir = &settings.data;
     let path = control::root_key_file(dir).mark(dir);
     let shown = path.display();
     match HighWater::read(&path) {
-        Ok(Some(mark)) if mark.at.revision.0 < revision => {
+        // A node of a shared database writes it after its feed.
+        Ok(Some(mark)) if mark.at.revision.0 < revision && settings.database.is_none() => {
             let detail = format!("{shown} says {}, and the database is at {revision}", mark.at.revision.0);
             Finding::fail(
                 name,
@@ -131,9 +133,9 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
         None => format!("{}, the first", found.incarnation),
     };
     let mut findings = vec![database, Finding::ok("incarnation", life)];
-    // PostgreSQL has no mark, and is backed up by its own tools.
+    findings.push(high_water(settings, revision));
+    // PostgreSQL is backed up by its own tools.
     if settings.database.is_none() {
-        findings.push(high_water(&settings.data, revision));
         findings.push(backed_up(found.backed_up_at.as_deref(), clock::now()));
     }
     findings.push(policy);

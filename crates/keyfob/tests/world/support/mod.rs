@@ -14,6 +14,7 @@ pub mod nginx;
 #[path = "../../../../store/src/postgres/tests/cluster.rs"]
 pub mod postgres;
 pub mod recorder;
+pub mod server;
 pub mod upstream;
 pub mod websocket;
 

@@ -235,7 +235,7 @@ impl Drop for Cluster {
 }
 
 /// Where PostgreSQL's programs are: the newest of Debian's, else what is on the search path.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = debian
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))))
