@@ -79,7 +79,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let public_url = public_url(&*store, &settings, &format!("{scheme}://{public_address}")).await?;
     if let Some(file) = &settings.policy {
-        reload::import_policy(&*store, file).await?;
+        reload::import_policy_at_start(&*store, file).await?;
     }
     let gateway = settings.upstream.as_ref().map(|upstream| Gateway::new(upstream, &settings.limits)).transpose()?;
     let app = Arc::new(app(settings, store, (tagger, mint), &public_url).await?);

@@ -1,5 +1,5 @@
-//! `keyfob policy …`: check a file, explain one decision line by line, run test cases. Decides nothing itself: it shows
-//! what the one decision of keyfob-core says.
+//! `keyfob policy …`: check a file, put it in force, explain one decision line by line, run test cases. Decides nothing
+//! itself: it shows what the one decision of keyfob-core says.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,11 @@ use crate::control::{Intention, Outcome, UserView, carry_out};
 pub(super) enum Policy {
     /// Read a policy file and show its routes
     Check {
+        /// The policy file (default: the one of the configuration)
+        file: Option<PathBuf>,
+    },
+    /// Put a policy file in force, at every node where several share a database
+    Apply {
         /// The policy file (default: the one of the configuration)
         file: Option<PathBuf>,
     },
@@ -52,6 +57,7 @@ impl Policy {
         let settings = common.settings(Vec::new())?;
         match self {
             Self::Check { file } => check(common, &settings, file),
+            Self::Apply { file } => apply(common, &settings, file).await,
             Self::Explain(explain) => explain.run(common, &settings).await,
             Self::Test { cases, policy } => test(common, &settings, &cases, policy.as_deref()).await,
         }
@@ -59,10 +65,7 @@ impl Policy {
 }
 
 fn check(common: &Common, settings: &Settings, file: Option<PathBuf>) -> Result<(), Failure> {
-    let file = file.or_else(|| settings.policy.clone());
-    let file = file.ok_or_else(|| {
-        Failure::usage("there is no policy file to check").hint("name one: `keyfob policy check policy.toml`")
-    })?;
+    let file = named(settings, file, "check")?;
     let policy = read(&file)?;
     let roles = policy.roles().count();
     let routes: Vec<_> = policy.routes().map(|route| [route.path, route.methods, route.needs]).collect();
@@ -78,6 +81,28 @@ fn check(common: &Common, settings: &Settings, file: Option<PathBuf>) -> Result<
         return say::json(&serde_json::json!({ "roles": roles, "default": policy.default_name(), "rules": listed }));
     }
     say::data(&say::table(["path", "methods", "needs"], &routes))
+}
+
+/// The policy file that was named, or else that of the configuration.
+fn named(settings: &Settings, file: Option<PathBuf>, verb: &str) -> Result<PathBuf, Failure> {
+    file.or_else(|| settings.policy.clone()).ok_or_else(|| {
+        Failure::usage(format!("there is no policy file to {verb}"))
+            .hint(format!("name one: `keyfob policy {verb} policy.toml`"))
+    })
+}
+
+async fn apply(common: &Common, settings: &Settings, file: Option<PathBuf>) -> Result<(), Failure> {
+    let file = named(settings, file, "apply")?;
+    // Line and column of what is wrong are said here; the server reads it once more.
+    read(&file)?;
+    let (text, file) = (read_text(&file, FILE_BYTES_MAX as u64)?, file.display().to_string());
+    let Outcome::PolicyApplied(changed) =
+        carry_out(settings, Intention::PolicyApply { file: file.clone(), text }).await?
+    else {
+        return Err(Failure::unexpected());
+    };
+    say::note(&if changed { format!("{file} is in force") } else { format!("{file} was in force already") });
+    if common.json { say::json(&serde_json::json!({ "changed": changed })) } else { Ok(()) }
 }
 
 impl Explain {

@@ -64,6 +64,7 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::KeyResume { ids } => api_keys::resume(desk, actor, &ids).await,
         Intention::ClientResume { clients } => clients::resume(desk, actor, &clients).await,
         Intention::Policy => installation::policy(desk).await,
+        Intention::PolicyApply { file, text } => installation::apply_policy(desk, actor, &file, &text).await,
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
         Intention::Backup { file } => installation::backup(desk, actor, &file).await,
         Intention::ClusterStatus => cluster::status(desk).await,

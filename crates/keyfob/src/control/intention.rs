@@ -153,6 +153,13 @@ pub enum Intention {
     },
     /// Show the policy in force.
     Policy,
+    /// Put a policy in force.
+    PolicyApply {
+        /// The name of its file, for the audit.
+        file: String,
+        /// Its text.
+        text: String,
+    },
     /// Judge an access token.
     TokenInspect {
         /// The token.
@@ -202,6 +209,7 @@ impl Intention {
             | Self::KeyResume { .. }
             | Self::SigningKeyRotate { .. }
             | Self::SigningKeyRetire { .. }
+            | Self::PolicyApply { .. }
             | Self::Backup { .. } => false,
         }
     }

@@ -70,6 +70,8 @@ pub enum Outcome {
     },
     /// The policy in force, if one was ever imported.
     Policy(Option<PolicyView>),
+    /// A policy is in force; false if it was already.
+    PolicyApplied(bool),
     /// What a token is worth.
     Token(Box<TokenView>),
     /// A backup was made and verified.

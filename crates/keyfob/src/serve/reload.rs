@@ -1,5 +1,6 @@
 //! What happens beside the requests: the policy file and the certificate are read again on SIGHUP and when they change,
-//! expired rows are swept, and the last uses of API keys are written. A bad file is refused with line and column, and what was in force stays.
+//! expired rows are swept, and the last uses of API keys are written. A bad file is refused with line and column, and what was in
+//! force stays. The policy of nodes that share a store is in the store, and no file of one node changes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,18 +23,45 @@ const FLUSH_EVERY: Duration = Duration::from_mins(1);
 /// Rows the store removes in one call; when it did, there may be more.
 const SWEEP_ROWS: u64 = 10_000;
 
-/// Put a policy file in force, if it is not already.
-pub(super) async fn import_policy(store: &dyn Store, file: &Path) -> Result<Changed, ServeProblem> {
+/// What is said of a policy file that is not in force.
+const NOT_BY_FILE: &str = "the policy of the nodes that share the database is another than that of this file, and stays: \
+    `keyfob policy apply` changes it at all of them";
+
+/// At start: put a policy file in force, if it is not already. Nodes that share a store have one policy between them, which the
+/// file of none changes: an older one on the machine that is restarted last would open again what was closed.
+pub(super) async fn import_policy_at_start(store: &dyn Store, file: &Path) -> Result<(), ServeProblem> {
+    let text = read_policy(file).await?;
+    match store.policy().await? {
+        Some(in_force) if store.nodes().is_some() => {
+            if in_force.text != text {
+                tracing::warn!(file = %file.display(), "{NOT_BY_FILE}");
+            }
+        }
+        _ => {
+            import_policy(store, file).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of a policy file that is a policy.
+async fn read_policy(file: &Path) -> Result<String, ServeProblem> {
     let refused = |reason: String| ServeProblem::Policy { path: file.to_owned(), reason };
     let text = tokio::fs::read_to_string(file).await.map_err(|error| refused(error.to_string()))?;
     Policy::parse(&text, 0).map_err(|problem| refused(problem.to_string()))?;
+    Ok(text)
+}
+
+/// Put a policy file in force, if it is not already.
+async fn import_policy(store: &dyn Store, file: &Path) -> Result<Changed, ServeProblem> {
+    let text = read_policy(file).await?;
     let audit = by_keyfob("policy.applied", &file.display().to_string());
     Ok(store.set_policy(&text, &audit).await?)
 }
 
 /// Read policy and certificate again.
 pub(super) async fn reload(app: &App, tls: Option<&Reloadable>) {
-    if let Some(file) = &app.settings.policy {
+    if let Some(file) = app.settings.policy.as_ref().filter(|_| app.node.is_none()) {
         match import_policy(&**app.store(), file).await {
             Ok(Changed::At(revision)) if app.applied.reached(revision).await => {
                 tracing::info!(file = %file.display(), "the new policy is in force");
@@ -52,7 +80,7 @@ pub(super) async fn reload(app: &App, tls: Option<&Reloadable>) {
 
 /// Reload when a file changes.
 pub(super) async fn watch(app: Arc<App>, tls: Option<Arc<Reloadable>>) {
-    let mut files: Vec<PathBuf> = app.settings.policy.iter().cloned().collect();
+    let mut files: Vec<PathBuf> = app.settings.policy.iter().filter(|_| app.node.is_none()).cloned().collect();
     files.extend(tls.iter().flat_map(|tls| tls.files().map(Path::to_path_buf)));
     if files.is_empty() {
         return;

@@ -262,3 +262,27 @@ fn a_token_that_is_dead_here_is_revoked_only_when_it_is_dead_everywhere() {
     });
     cluster.signal(1, Signal::CONT);
 }
+
+#[test]
+fn the_policy_of_all_nodes_is_changed_by_a_command_and_by_no_file_of_one_of_them() {
+    let mut cluster = Cluster::of(2);
+    let token = cluster.signed_in("ada");
+    let narrow = cluster.data(0).with_file_name("narrow.toml");
+    fs::write(&narrow, POLICY.replace("caller = [\"api:use\"]", "caller = []")).expect("written");
+    let narrow = narrow.display().to_string();
+    let statuses = |cluster: &Cluster| cluster.addresses().iter().map(|at| call(*at, &token)).collect::<Vec<_>>();
+    assert_eq!(statuses(&cluster), [200, 200]);
+    must(&cluster.data(1), &["policy", "apply", &narrow], "");
+    assert_eq!(statuses(&cluster), [401, 401], "it is in force at all when the command returns");
+    // This one still has the first file.
+    cluster.nodes[1].take().expect("it runs").kill();
+    cluster.start(1);
+    assert_eq!(statuses(&cluster), [401, 401], "what was closed is open again");
+    assert!(cluster.node(1).log().contains("keyfob policy apply"), "{}", cluster.node(1).log());
+    let again = must(&cluster.data(0), &["--json", "policy", "apply", &narrow], "");
+    assert!(again.contains(r#""changed": false"#), "{again}");
+    fs::write(&narrow, "default = \"deny\"\nroutes = 7\n").expect("written");
+    let refused = command(&cluster.data(0), &["policy", "apply", &narrow], "");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 2"), "{refused:?}");
+}

@@ -6,7 +6,7 @@ use keyfob_core::id::Incarnation;
 use keyfob_core::policy::Policy;
 use keyfob_store::StoreError;
 
-use super::{audit, failed_sign_ins, unavailable};
+use super::{audit, failed_sign_ins, settle, unavailable};
 use crate::clock::{self, rfc3339};
 use crate::control::{BackupView, Desk, Examination, Outcome, PolicyView, Problem, TableView};
 use crate::rotation;
@@ -14,6 +14,17 @@ use crate::rotation;
 pub(super) async fn policy(desk: &Desk) -> Result<Outcome, Problem> {
     let stored = desk.store.policy().await.map_err(unavailable)?;
     Ok(Outcome::Policy(stored.map(|stored| PolicyView { version: stored.version, text: stored.text })))
+}
+
+/// Put a policy in force, at every guard.
+pub(super) async fn apply_policy(desk: &Desk, actor: &str, file: &str, text: &str) -> Result<Outcome, Problem> {
+    Policy::parse(text, 0).map_err(|problem| {
+        Problem::refused(format!("{file}: {problem}"))
+            .hint("try it with `keyfob policy check`; the old one stays in force")
+    })?;
+    let changed = desk.store.set_policy(text, &audit(actor, "policy.applied", file, "")).await.map_err(unavailable)?;
+    let moved = settle(desk, changed).await?;
+    Ok(Outcome::PolicyApplied(moved.unwrap_or(false)))
 }
 
 pub(super) async fn backup(desk: &Desk, actor: &str, file: &Path) -> Result<Outcome, Problem> {
