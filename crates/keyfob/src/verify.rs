@@ -2,6 +2,8 @@
 //! from the store. Remembers facts, never verdicts. "Could not tell" is an error and becomes 503.
 
 mod api_key;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -146,9 +148,32 @@ impl StoreVerifier {
             let Some(client) = self.client(id).await? else { return Ok(Evidence::Invalid) };
             return Ok(Evidence::Client(ClientProof { claims, client, incarnation, leeway }));
         }
-        let Some(session) = self.session(claims.session, now).await? else { return Ok(Evidence::Invalid) };
-        let Some(user) = self.user(claims.subject).await? else { return Ok(Evidence::Invalid) };
+        let (Some(session), Some(user)) = self.session_and_user(&claims, now).await? else {
+            return Ok(Evidence::Invalid);
+        };
         Ok(Evidence::Token(Proof { claims, session, user, incarnation, leeway }))
+    }
+
+    /// The session and the user of a token. Where memory has neither, both come by one read of the store.
+    async fn session_and_user(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<(Option<Session>, Option<Arc<KnownUser>>), CannotTell> {
+        let (id, subject) = (claims.session, claims.subject);
+        if let Some(session) = self.facts.session_hit(id, now) {
+            return Ok((Some(session), self.user(subject).await?));
+        }
+        if self.facts.user_hit(subject).is_some() {
+            let Some(session) = self.session(id, now).await? else { return Ok((None, None)) };
+            return Ok((Some(session), self.user(subject).await?));
+        }
+        let load = async {
+            let found = self.store.session_and_user(id, subject).await;
+            let (session, user) = found.map_err(|error| could_not_tell(&error))?;
+            Ok((session, user.map(|user| Arc::new(self.policy.load().know(user)))))
+        };
+        self.facts.session_and_user((id, subject), now, load).await
     }
 
     async fn session(&self, id: SessionId, now: Timestamp) -> Result<Option<Session>, CannotTell> {

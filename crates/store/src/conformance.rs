@@ -32,6 +32,7 @@ macro_rules! conformance_suite {
             users::new_roles_leave_sessions_alone,
             users::a_name_made_again_is_another_user,
             sessions::a_login_starts_a_session,
+            sessions::a_session_and_a_user_come_in_one_read,
             sessions::a_login_judged_on_an_older_version_is_stale,
             sessions::a_login_of_a_disabled_or_deleted_user_is_stale,
             sessions::a_rehash_leaves_the_version_alone,

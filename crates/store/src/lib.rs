@@ -77,6 +77,9 @@ pub trait Store: Send + Sync {
     /// One user.
     async fn user(&self, id: UserId) -> Result<Option<User>>;
 
+    /// A session and a user in one read: what a guard needs for a token that it sees for the first time.
+    async fn session_and_user(&self, session: SessionId, user: UserId) -> Result<(Option<Session>, Option<User>)>;
+
     /// One API key, revoked or not.
     async fn api_key(&self, id: KeyId) -> Result<Option<ApiKey>>;
 

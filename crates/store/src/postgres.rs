@@ -245,6 +245,10 @@ impl Store for Postgres {
         self.read(id, |db, id| Box::pin(sessions::find(db, *id))).await
     }
 
+    async fn session_and_user(&self, session: SessionId, user: UserId) -> Result<(Option<Session>, Option<User>)> {
+        self.read((session, user), |db, (session, user)| Box::pin(sessions::find_with_user(db, *session, *user))).await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         self.read(id, |db, id| Box::pin(users::find(db, *id))).await
     }

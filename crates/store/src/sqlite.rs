@@ -150,6 +150,10 @@ impl Store for Sqlite {
         self.read(|db| sessions::find(db, id))
     }
 
+    async fn session_and_user(&self, session: SessionId, user: UserId) -> Result<(Option<Session>, Option<User>)> {
+        self.read(|db| Ok((sessions::find(db, session)?, users::find(db, user)?)))
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         self.read(|db| users::find(db, id))
     }

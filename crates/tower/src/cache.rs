@@ -188,6 +188,30 @@ impl FactCache {
         Ok(loaded)
     }
 
+    /// A session and its user by one `load`, for a token that is seen for the first time; what is in memory stays as it is.
+    /// What does not exist is not remembered. `load` must not have begun before this call, and reads the policy as for a user.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub async fn session_and_user<E>(
+        &self,
+        (id, user): (SessionId, UserId),
+        now: Timestamp,
+        load: impl Future<Output = Result<(Option<Session>, Option<Arc<KnownUser>>), E>>,
+    ) -> Result<(Option<Session>, Option<Arc<KnownUser>>), E> {
+        // Both before the load begins: whatever is forgotten from here on is not filled by it.
+        let (session_at, user_at) = (self.look_session(id, now), self.users.look(&user, |_| true));
+        let (session, known) = load.await?;
+        if let (Err(generation), Some(session)) = (session_at, session.filter(|it| it.id == id && answers_at(it, now)))
+        {
+            self.sessions.remember(id, RememberedSession::of(&session), |current| current == generation);
+        }
+        if let (Err(generation), Some(known)) = (user_at, known.as_ref().filter(|known| known.user.id == user)) {
+            self.users.remember(user, Arc::clone(known), |current| current == generation);
+        }
+        Ok((session, known))
+    }
+
     /// A client from memory.
     #[must_use]
     pub fn client_hit(&self, id: ClientId) -> Option<Arc<KnownClient>> {

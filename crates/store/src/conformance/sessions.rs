@@ -1,7 +1,7 @@
 //! Sessions: how they start, how they end.
 
 use keyfob_core::change::{Fact, Revision};
-use keyfob_core::id::SessionId;
+use keyfob_core::id::{SessionId, UserId};
 use keyfob_core::password::PasswordHash;
 use keyfob_core::session::SessionListing;
 use keyfob_core::time::Timestamp;
@@ -62,6 +62,23 @@ pub(crate) async fn a_rehash_leaves_the_version_alone(store: Shared) {
         Reservation::Reserved(Some(account)) => assert!(account.password.expose_phc().ends_with("dearer")),
         other => panic!("{other:?}"),
     }
+}
+
+pub(crate) async fn a_session_and_a_user_come_in_one_read(store: Shared) {
+    let (alice, bob) = (made(&store, "alice").await, made(&store, "bob").await);
+    let id = signed_in(&store, &alice, START).await;
+    let before = store.operations();
+    let (session, user) = store.session_and_user(id, alice.id).await.unwrap();
+    assert_eq!(store.operations(), before + 1);
+    assert_eq!((session, user), (store.session(id).await.unwrap(), Some(alice)));
+    let nobody = (SessionId::from_bytes(unique()), UserId::from_bytes(unique()));
+    let ended = audit("session.ended", START);
+    store.end_session(id, None, &ended).await.unwrap();
+    let (session, user) = store.session_and_user(id, bob.id).await.unwrap();
+    assert_eq!((session.unwrap().ended_at, user), (Some(START), Some(bob.clone())), "each by its own id");
+    assert_eq!(store.session_and_user(nobody.0, bob.id).await.unwrap(), (None, Some(bob)));
+    assert!(matches!(store.session_and_user(id, nobody.1).await.unwrap(), (Some(_), None)));
+    assert_eq!(store.session_and_user(nobody.0, nobody.1).await.unwrap(), (None, None));
 }
 
 pub(crate) async fn ending_a_session_twice_changes_it_once(store: Shared) {

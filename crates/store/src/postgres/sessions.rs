@@ -5,9 +5,10 @@ use keyfob_core::change::Fact;
 use keyfob_core::id::{SessionId, UserId};
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::time::Timestamp;
+use keyfob_core::user::User;
 use tokio_postgres::Row;
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::transaction::{Answer, Db, Transaction};
 use super::{refresh_tokens, row, users};
 use crate::{Audit, Changed, Login, column, sabotage};
@@ -16,6 +17,10 @@ use crate::{Audit, Changed, Login, column, sabotage};
 const DISPLACED_MAX: i64 = 1000;
 
 const FIND: &str = "SELECT id, \"user\", created_at, expires_at, ended_at FROM sessions WHERE id = $1";
+const FIND_WITH_USER: &str = "SELECT f.id, f.\"user\", f.created_at, f.expires_at, f.ended_at, \
+    u.id, u.username, u.status, u.roles, u.auth_version, u.created_at \
+    FROM (SELECT $1::bytea AS session, $2::bytea AS holder) AS named \
+    LEFT JOIN sessions f ON f.id = named.session LEFT JOIN users u ON u.id = named.holder";
 const HOLD: &str =
     "SELECT id, \"user\", created_at, expires_at, ended_at FROM sessions WHERE id = $1 FOR NO KEY UPDATE";
 const HOLD_AS_IT_IS: &str =
@@ -38,6 +43,21 @@ const DELETE_ALL: &str = "DELETE FROM sessions WHERE \"user\" = $1";
 /// One session.
 pub(super) async fn find(db: &mut impl Db, id: SessionId) -> Outcome<Option<Session>> {
     db.row(FIND, &[&id.to_bytes()]).await?.as_ref().map(read).transpose()
+}
+
+/// One session and one user.
+pub(super) async fn find_with_user(
+    db: &mut impl Db,
+    id: SessionId,
+    user: UserId,
+) -> Outcome<(Option<Session>, Option<User>)> {
+    let Some(found) = db.row(FIND_WITH_USER, &[&id.to_bytes(), &user.to_bytes()]).await? else {
+        return Ok((None, None));
+    };
+    let there = |index| Ok::<_, Failure>(row::column::<Option<&[u8]>>(&found, index)?.is_some());
+    let session = if there(0)? { Some(read(&found)?) } else { None };
+    let user = if there(5)? { Some(users::parse(&found, 5)?) } else { None };
+    Ok((session, user))
 }
 
 /// One session, which nobody ends until the transaction does.

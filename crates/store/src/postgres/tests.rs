@@ -8,7 +8,9 @@ mod pooled;
 mod standby;
 mod statements;
 mod upgrade;
+mod waiting;
 mod warnings;
+mod wire;
 
 use keyfob_core::id::{Incarnation, NodeId};
 use keyfob_core::lease::Terms;

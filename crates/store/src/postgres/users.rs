@@ -175,7 +175,7 @@ pub(super) fn account(found: &Row, first: usize) -> Outcome<Account> {
     Ok(Account { user: parse(found, first)?, password: PasswordHash::from_phc(phc) })
 }
 
-fn parse(found: &Row, first: usize) -> Outcome<User> {
+pub(super) fn parse(found: &Row, first: usize) -> Outcome<User> {
     Ok(User {
         id: UserId::from_bytes(row::bytes(found, first)?),
         username: column::username(row::column(found, first + 1)?)?,

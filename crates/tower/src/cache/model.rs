@@ -8,8 +8,10 @@ use std::sync::Arc;
 use keyfob_core::access_token::Claims;
 use keyfob_core::change::Fact;
 use keyfob_core::id::SessionId;
+use keyfob_core::policy::Policy;
 use keyfob_core::session::Session;
 use keyfob_core::time::Timestamp;
+use keyfob_core::user::{KnownUser, Status, User, Username};
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shuttle::thread;
@@ -64,6 +66,55 @@ fn look_up(cache: &FactCache, ended: &AtomicBool) -> Session {
         Ok::<_, ()>(Some(found))
     };
     block_on(cache.session(session(1).id, NOW, load)).unwrap().unwrap()
+}
+
+#[test]
+fn no_look_up_of_both_after_forget_sees_a_session_that_had_not_ended_or_a_user_who_was_active() {
+    for fact in [Fact::Session(session(1).id), Fact::User(session(1).user)] {
+        check(move || {
+            let cache = Arc::new(FactCache::new(4));
+            let over = Arc::new(AtomicBool::new(false));
+            let fill = {
+                let (cache, over) = (Arc::clone(&cache), Arc::clone(&over));
+                thread::spawn(move || assert!(look_up_both(&cache, &over).is_some()))
+            };
+
+            over.store(true, Ordering::SeqCst);
+            cache.forget(fact);
+            assert_eq!(judge_both(&cache, fact, &over), Some(true), "right after forget");
+            fill.join().unwrap();
+            assert_eq!(judge_both(&cache, fact, &over), Some(true), "after the fill came home");
+        });
+    }
+}
+
+/// Whether what a request finds, in memory or in the store, says that it is over.
+fn judge_both(cache: &FactCache, fact: Fact, over: &AtomicBool) -> Option<bool> {
+    let (session, user) = (cache.session_hit(session(1).id, NOW), cache.user_hit(session(1).user));
+    let remembered = match fact {
+        Fact::User(_) => user.map(|user| user.user.status == Status::Disabled),
+        _ => session.map(|session| session.ended_at.is_some()),
+    };
+    remembered.or_else(|| look_up_both(cache, over))
+}
+
+/// Both from a store that says what is so at that moment.
+fn look_up_both(cache: &FactCache, over: &AtomicBool) -> Option<bool> {
+    let load = async {
+        let (over, mut found) = (over.load(Ordering::SeqCst), session(1));
+        found.ended_at = over.then_some(NOW);
+        let status = if over { Status::Disabled } else { Status::Active };
+        thread::yield_now();
+        Ok::<_, ()>((Some(found), Some(user(status))))
+    };
+    let (session, _) = block_on(cache.session_and_user((session(1).id, session(1).user), NOW, load)).unwrap();
+    session.map(|session| session.ended_at.is_some())
+}
+
+fn user(status: Status) -> Arc<KnownUser> {
+    let username = Username::parse("ada").unwrap();
+    let user = User { id: session(1).user, username, status, roles: Vec::new(), auth_version: 1, created_at: NOW };
+    Arc::new(Policy::signed_in(0).know(user))
 }
 
 #[test]
