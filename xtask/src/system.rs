@@ -31,8 +31,8 @@ pub(crate) const TESTS: &[Need] = &[
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
     Need { name: "HAProxy with Lua", packages: &["haproxy"], present: haproxy_is_there },
     Need {
-        name: "Apache with mod_oauth2",
-        packages: &["apache2-bin", "libapache2-mod-oauth2"],
+        name: "Apache with mod_oauth2 and mod_auth_openidc",
+        packages: &["apache2-bin", "libapache2-mod-oauth2", "libapache2-mod-auth-openidc"],
         present: apache_is_there,
     },
     Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
@@ -124,7 +124,8 @@ fn haproxy_is_there() -> bool {
 
 /// The server without the service: `apache2-bin` starts nothing.
 fn apache_is_there() -> bool {
-    let files = ["/usr/sbin/apache2", "/usr/lib/apache2/modules/mod_oauth2.so"];
+    let files =
+        ["/usr/sbin/apache2", "/usr/lib/apache2/modules/mod_oauth2.so", "/usr/lib/apache2/modules/mod_auth_openidc.so"];
     files.iter().all(|file| std::path::Path::new(file).exists())
 }
 

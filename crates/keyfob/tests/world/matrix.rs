@@ -57,8 +57,13 @@ fn envoy_lets_through_what_was_allowed_and_nothing_else() {
 }
 
 #[test]
-fn apache_lets_through_what_was_allowed_and_nothing_else() {
-    try_at("Apache");
+fn apache_with_oauth2_lets_through_what_was_allowed_and_nothing_else() {
+    try_at("Apache, mod_oauth2");
+}
+
+#[test]
+fn apache_with_openidc_lets_through_what_was_allowed_and_nothing_else() {
+    try_at("Apache, mod_auth_openidc");
 }
 
 #[test]

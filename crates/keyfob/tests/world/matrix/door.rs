@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::api::Api;
@@ -36,8 +37,8 @@ pub struct Door {
     pub address: SocketAddr,
     pub api: Api,
     pub witness: Witness,
-    pub house: House,
-    pub people: People,
+    pub house: Rc<House>,
+    pub people: Rc<People>,
     problems: RefCell<Vec<String>>,
     _program: Option<Program>,
 }
@@ -67,12 +68,25 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The status, and what the challenge says is wrong.
+    pub fn told(&self) -> String {
+        let challenge = self.answer.as_ref().and_then(|answer| answer.header("www-authenticate")).unwrap_or_default();
+        let error = challenge.split("error=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let missing = if challenge.starts_with("Bearer") { "" } else { " without a challenge" };
+        format!("{}{}", self.cell(), error.map_or_else(|| missing.to_owned(), |error| format!(" `{error}`")))
+    }
+
     /// The status, for the table.
     pub fn cell(&self) -> String {
         self.answer.as_ref().map_or_else(|| "no answer".to_owned(), |answer| answer.status.to_string())
     }
 }
 
+/// A keyfob, and who has an account there.
+pub type Home = (Rc<House>, Rc<People>);
+
+/// Nothing listens there.
+const NOWHERE: &str = "127.0.0.1:9";
 /// Short-lived tokens, and exactly so.
 const BRIEF: &[(&str, &str)] = &[("KEYFOB_ACCESS_LIFE", "3s"), ("KEYFOB_REFRESH_IDLE", "3s"), ("KEYFOB_LEEWAY", "0s")];
 const EXACT: &[(&str, &str)] = &[("KEYFOB_LEEWAY", "0s")];
@@ -80,25 +94,27 @@ const EXACT: &[(&str, &str)] = &[("KEYFOB_LEEWAY", "0s")];
 const EXPIRY: Duration = Duration::from_mins(1);
 
 impl Door {
+    /// With a keyfob of its own.
     pub fn open(kind: &'static Kind) -> Self {
-        Self::open_with(kind, None)
+        let api = Api::start();
+        // Where a proxy asks, keyfob has no upstream: it only answers.
+        let upstream = if kind.start.is_none() { api.listening.address.to_string() } else { NOWHERE.to_owned() };
+        let house = furnished(&upstream, BRIEF);
+        let expired = house.token("ada");
+        let house = house.restarted(EXACT);
+        let me = Request::new("GET", "/auth/me").bearer(&expired);
+        let over = clock::until(EXPIRY, || (house.ask(&me).status == 401).then_some(()));
+        over.expect("a token of three seconds ends");
+        let people = People::arrive(&house, expired);
+        Self::build(kind, api, (Rc::new(house), Rc::new(people)), None)
     }
 
-    /// With a rule broken in its configuration, if it has one.
-    pub fn open_with(kind: &'static Kind, broken: Option<Break>) -> Self {
-        let api = Api::start();
-        let policy = std::fs::read_to_string(root().join("deploy/policy.toml")).expect("deploy/ has a policy");
-        // Where a proxy asks, keyfob has no upstream: it only answers.
-        let behind = if kind.start.is_none() { api.listening.address.to_string() } else { "127.0.0.1:9".to_owned() };
-        // Only whole columns need a token that has expired, and the time that this takes.
-        let whole = broken.is_none();
-        let house = House::with(&format!("http://{behind}"), &policy, if whole { BRIEF } else { EXACT });
-        for (name, role) in [("ada", "member"), ("cleo", "member"), ("bob", "guest")] {
-            house.user(name, &[role]);
-        }
-        let expired = if whole { house.token("ada") } else { String::new() };
-        let house = if whole { house.restarted(EXACT) } else { house };
-        let people = People::arrive(&house, expired);
+    /// With a rule broken in its configuration, before a keyfob that others have too.
+    pub fn open_broken(kind: &'static Kind, home: Home, broken: Break) -> Self {
+        Self::build(kind, Api::start(), home, Some(broken))
+    }
+
+    fn build(kind: &'static Kind, api: Api, (house, people): Home, broken: Option<Break>) -> Self {
         // Introspection is a service to clients, and not one of the checks.
         let asked = if kind.dialect == Dialect::Introspection { house.public() } else { house.keyfob().internal };
         let witness = Witness::start(asked, kind.dialect);
@@ -165,14 +181,28 @@ impl Door {
     }
 }
 
+/// A keyfob for broken doors, and who comes to them; nobody's token has expired.
+pub fn home() -> Home {
+    let house = furnished(NOWHERE, EXACT);
+    let people = People::arrive(&house, String::new());
+    (Rc::new(house), Rc::new(people))
+}
+
+/// With the policy of `deploy/`, and the users.
+fn furnished(upstream: &str, settings: &'static [(&'static str, &'static str)]) -> House {
+    let policy = std::fs::read_to_string(root().join("deploy/policy.toml")).expect("deploy/ has a policy");
+    let house = House::with(&format!("http://{upstream}"), &policy, settings);
+    for (name, role) in [("ada", "member"), ("cleo", "member"), ("bob", "guest")] {
+        house.user(name, &[role]);
+    }
+    house
+}
+
 impl People {
     fn arrive(house: &House, expired: String) -> Self {
         let signed_out = house.token("ada");
         let out = house.ask(&Request::new("POST", "/auth/logout").bearer(&signed_out));
         assert!((200..300).contains(&out.status), "{}", out.text());
-        let me = Request::new("GET", "/auth/me").bearer(&expired);
-        let over = clock::until(EXPIRY, || (house.ask(&me).status == 401).then_some(()));
-        over.expect("a token of three seconds ends");
         Self {
             ada: house.token("ada"),
             cleo: house.token("cleo"),

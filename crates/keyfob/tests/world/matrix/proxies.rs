@@ -1,8 +1,9 @@
 //! The proxies, run with the very files of `deploy/`: only addresses and the places of files are replaced. Everything
 //! listens on free loopback ports, and nothing is written outside a temporary folder.
 
+mod apache;
+
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,7 +25,20 @@ pub static KINDS: &[Kind] = &[
     Kind { name: "Traefik", dialect: Dialect::Forward, tidies: true, keeps_trailers: false, start: Some(traefik) },
     Kind { name: "Envoy", dialect: Dialect::Envoy, tidies: false, keeps_trailers: false, start: Some(envoy) },
     Kind { name: "HAProxy", dialect: Dialect::Forward, tidies: false, keeps_trailers: true, start: Some(haproxy) },
-    Kind { name: "Apache", dialect: Dialect::Introspection, tidies: false, keeps_trailers: false, start: Some(apache) },
+    Kind {
+        name: "Apache, mod_oauth2",
+        dialect: Dialect::Introspection,
+        tidies: false,
+        keeps_trailers: false,
+        start: Some(apache::with_oauth2),
+    },
+    Kind {
+        name: "Apache, mod_auth_openidc",
+        dialect: Dialect::Introspection,
+        tidies: false,
+        keeps_trailers: false,
+        start: Some(apache::with_openidc),
+    },
 ];
 
 /// What the files of `deploy/` have to know.
@@ -45,7 +59,7 @@ pub type Break = (&'static str, &'static str);
 /// A running proxy; ended when dropped.
 pub enum Program {
     Nginx(Nginx),
-    Other { program: Upstream, _folder: TempDir },
+    Other { program: Upstream, _folder: TempDir, _tls: Option<(Nginx, TempDir)> },
 }
 
 impl Program {
@@ -57,12 +71,17 @@ impl Program {
     }
 
     fn run(command: &[&str], address: SocketAddr, folder: TempDir) -> Self {
+        Self::run_with(command, address, folder, None)
+    }
+
+    /// The same with something that ends TLS before what it asks.
+    fn run_with(command: &[&str], address: SocketAddr, folder: TempDir, tls: Option<(Nginx, TempDir)>) -> Self {
         // Programs that keep state in a home get one that goes with them.
         let home = folder.path().display().to_string();
         let variables = ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"].map(|name| format!("{name}={home}"));
         let words = variables.iter().map(String::as_str);
         let line: Vec<&str> = ["env"].into_iter().chain(words).chain(command.iter().copied()).collect();
-        Self::Other { program: Upstream::run_at(&line, address), _folder: folder }
+        Self::Other { program: Upstream::run_at(&line, address), _folder: folder, _tls: tls }
     }
 }
 
@@ -151,28 +170,4 @@ fn haproxy(places: &Places) -> Program {
     let file = write(folder.path(), "haproxy.cfg", &replaced(&text, "/etc/haproxy/keyfob.lua", &lua));
     let program = ["/usr/sbin/haproxy", "/usr/bin/haproxy"].into_iter().find(|path| Path::new(path).exists());
     Program::run(&[program.unwrap_or("haproxy"), "-db", "-f", &file], address, folder)
-}
-
-/// The modules that `a2enmod` puts there, and what Debian's own configuration says besides.
-const APACHE_MODULES: &[&str] =
-    &["mpm_event", "authn_core", "authz_core", "setenvif", "headers", "rewrite", "proxy", "proxy_http", "oauth2"];
-
-fn apache(places: &Places) -> Program {
-    let (folder, address) = (folder(), free());
-    let said = places.house.run(&["--json", "client", "add", "apache"]);
-    let client: serde_json::Value = serde_json::from_str(&said).expect("JSON");
-    let text = replaced(&places.file("apache/keyfob.conf"), "*:80", &address.to_string());
-    let text = replaced(&text, "the id", client["id"].as_str().expect("an id"));
-    let text = replaced(&text, "the secret", client["secret"].as_str().expect("a secret"));
-    let own = folder.path().display().to_string();
-    // A root's workers must be somebody else; for everybody else Apache ignores the two.
-    let mut base = format!(
-        "ServerRoot {own}\nDefaultRuntimeDir {own}\nPidFile {own}/pid\nErrorLog {own}/error.log\nServerName api.test\n\
-         Listen {address}\nUser nobody\nGroup nogroup\n"
-    );
-    for module in APACHE_MODULES {
-        let _ = writeln!(base, "LoadModule {module}_module /usr/lib/apache2/modules/mod_{module}.so");
-    }
-    let file = write(folder.path(), "apache.conf", &(base + &text));
-    Program::run(&["/usr/sbin/apache2", "-f", &file, "-DFOREGROUND"], address, folder)
 }

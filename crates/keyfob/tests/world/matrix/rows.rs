@@ -7,7 +7,7 @@ mod paths;
 mod transport;
 mod trouble;
 
-use super::door::{Door, People};
+use super::door::{Door, People, Seen};
 use super::judge::May;
 use crate::support::http::Request;
 
@@ -23,6 +23,8 @@ pub struct Row {
 pub enum Play {
     /// Each of these requests, on a connection of its own: the cell has the statuses.
     Each(fn(&People) -> Vec<(Request, May)>),
+    /// The same, and what the challenge says is wrong (RFC 6750 §3.1): a client refreshes only on `invalid_token`.
+    Told(fn(&People) -> Vec<(Request, May)>),
     /// In its own way.
     Own(fn(&mut Door) -> String),
 }
@@ -40,18 +42,20 @@ pub static GROUPS: &[(&str, &[Row])] = &[
 pub fn play(row: &Row, door: &mut Door) -> String {
     match row.play {
         Play::Own(play) => play(door),
-        Play::Each(requests) => {
-            let mut cells: Vec<String> = Vec::new();
-            for (request, may) in requests(&door.people) {
-                let cell = door.attempt(&request, may).cell();
-                if !cells.contains(&cell) {
-                    cells.push(cell);
-                }
-            }
-            cells.sort();
-            cells.join(", ")
+        Play::Each(requests) => cells(&requests(&door.people), door, Seen::cell),
+        Play::Told(requests) => cells(&requests(&door.people), door, Seen::told),
+    }
+}
+
+fn cells(requests: &[(Request, May)], door: &Door, cell: fn(&Seen) -> String) -> String {
+    let mut cells: Vec<String> = Vec::new();
+    for (request, may) in requests {
+        let cell = cell(&door.attempt(request, *may));
+        if !cells.contains(&cell) {
+            cells.push(cell);
         }
     }
+    cells.join(", ")
 }
 
 /// A plain question for a thing.

@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "a good token, without the permission",
-        play: Play::Each(|people| {
+        play: Play::Told(|people| {
             vec![
                 (thing().bearer(&people.bob), May::Nobody),
                 (Request::new("GET", "/admin/users").bearer(&people.ada), May::Nobody),
@@ -44,18 +44,18 @@ pub const ROWS: &[Row] = &[
         name: "a good token, where no route is",
         play: Play::Each(|people| vec![(Request::new("GET", "/elsewhere").bearer(&people.ada), May::Nobody)]),
     },
-    Row { name: "no token", play: Play::Each(|_| vec![(thing(), May::Nobody)]) },
+    Row { name: "no token", play: Play::Told(|_| vec![(thing(), May::Nobody)]) },
     Row {
         name: "no token, on a public route",
         play: Play::Each(|_| vec![(Request::new("GET", "/open/hours"), May::Anyone)]),
     },
     Row {
         name: "Basic",
-        play: Play::Each(|_| vec![(thing().header("Authorization", "Basic YWRhOnNlY3JldA=="), May::Nobody)]),
+        play: Play::Told(|_| vec![(thing().header("Authorization", "Basic YWRhOnNlY3JldA=="), May::Nobody)]),
     },
     Row {
         name: "a bad token",
-        play: Play::Each(|people| {
+        play: Play::Told(|people| {
             let cut = &people.ada[..people.ada.len() - 1];
             let longer = format!("{}A", people.ada);
             let spaced = format!("Bearer {} {}", people.ada, people.ada);
@@ -68,10 +68,10 @@ pub const ROWS: &[Row] = &[
             ]
         }),
     },
-    Row { name: "an expired token", play: Play::Each(|people| vec![(thing().bearer(&people.expired), May::Nobody)]) },
+    Row { name: "an expired token", play: Play::Told(|people| vec![(thing().bearer(&people.expired), May::Nobody)]) },
     Row {
         name: "a token of a session that has ended",
-        play: Play::Each(|people| vec![(thing().bearer(&people.signed_out), May::Nobody)]),
+        play: Play::Told(|people| vec![(thing().bearer(&people.signed_out), May::Nobody)]),
     },
     Row { name: "a session that ends between two requests", play: Play::Own(signed_out_between) },
     Row {

@@ -20,10 +20,11 @@ pub const ROWS: &[Row] = &[
         play: Play::Each(|people| vec![(Request::new("OPTIONS", "/things/7").bearer(&people.ada), May::User("ada"))]),
     },
     Row {
-        name: "CORS preflight (no token)",
-        play: Play::Each(|_| {
+        name: "CORS preflight, no token or no permission",
+        play: Play::Each(|people| {
             let preflight = Request::new("OPTIONS", "/things/7").header("Origin", "https://app.example.com");
-            vec![(preflight.header("Access-Control-Request-Method", "DELETE"), May::Nobody)]
+            let preflight = preflight.header("Access-Control-Request-Method", "DELETE");
+            vec![(preflight.clone(), May::Nobody), (preflight.bearer(&people.bob), May::Nobody)]
         }),
     },
     Row {

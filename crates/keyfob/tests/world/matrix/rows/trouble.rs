@@ -1,5 +1,7 @@
 //! keyfob slow, and keyfob gone: closed, and nothing reaches the API, then or later.
 
+use std::rc::Rc;
+
 use super::{Play, Row, thing};
 use crate::matrix::door::Door;
 use crate::matrix::judge::May;
@@ -24,6 +26,9 @@ fn slow(door: &mut Door) -> String {
 
 fn down(door: &mut Door) -> String {
     door.witness.close();
-    door.house.kill();
+    // A house that others are in stays; then only the way to it is gone.
+    if let Some(house) = Rc::get_mut(&mut door.house) {
+        house.kill();
+    }
     door.attempt(&thing().bearer(&door.people.ada), May::Nobody).cell()
 }
