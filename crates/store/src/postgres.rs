@@ -147,7 +147,7 @@ impl Postgres {
         life.begin(here, mark);
         let (pool, bell) = (Arc::new(pool), Arc::new(watch::Sender::new(here.revision)));
         tokio::spawn(doorbell::listen(direct.clone(), Arc::downgrade(&bell)));
-        let (clerk, feed) = (Kept::new(direct.clone()), Kept::new(direct));
+        let (clerk, feed) = (Kept::new(direct.clone()), Kept::admitted(direct, Arc::clone(&life)));
         Ok(Self { life, root_key, rng, pool, bell, clerk, feed, operations: AtomicU64::new(0) })
     }
 

@@ -3,26 +3,36 @@
 //! database is asked to give up what it was asked: a renewal that waits for a standby may wait without end, and each would
 //! leave a connection behind. Cut short, it "could not tell", and nobody counts on it.
 
+use std::sync::Arc;
+
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
 
 use super::address::Address;
 use super::connection::Connection;
 use super::failure::{Failure, Outcome};
+use super::life::Life;
 use super::row::Value;
-use super::transaction::Db;
+use super::transaction::{Db, Reader};
 use crate::StoreError;
 
 /// The connection, made when it is needed.
 pub(super) struct Kept {
     address: Address,
+    /// What it leads to is looked at as those of the pool are; `None`: it is used to look.
+    life: Option<Arc<Life>>,
     connection: Mutex<Option<Connection>>,
 }
 
 impl Kept {
-    /// One that has not connected yet.
+    /// One that has not connected yet, and goes to whatever there is.
     pub(super) fn new(address: Address) -> Self {
-        Self { address, connection: Mutex::new(None) }
+        Self { address, life: None, connection: Mutex::new(None) }
+    }
+
+    /// One that goes to a database which is not behind `life`.
+    pub(super) fn admitted(address: Address, life: Arc<Life>) -> Self {
+        Self { life: Some(life), ..Self::new(address) }
     }
 
     /// The rows of one statement, which is a transaction by itself. If it came with a warning it "could not tell".
@@ -30,12 +40,20 @@ impl Kept {
         let mut held = self.connection.lock().await;
         let connection = match held.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
-            None => self.address.connect().await?,
+            None => self.connect().await?,
         };
         let taken = Taken(connection.into());
         let rows = taken.rows(sql, values).await?;
         *held = taken.put_back();
         Ok(rows)
+    }
+
+    async fn connect(&self) -> Outcome<Connection> {
+        let connection = self.address.connect().await?;
+        if let Some(life) = &self.life {
+            life.examine(&mut Reader(&connection)).await?;
+        }
+        Ok(connection)
     }
 }
 

@@ -76,6 +76,7 @@ impl Nodes for Postgres {
     }
 
     async fn rows(&self) -> Result<Vec<lease::Row>> {
+        self.life.admit()?;
         Ok(all(&mut self.feed()).await?)
     }
 

@@ -174,3 +174,22 @@ async fn a_new_connection_looks_before_anybody_uses_it() {
     let refused = store.user_by_name(&name("alice")).await.unwrap_err();
     assert!(matches!(refused, StoreError::RolledBack { found: 2, mark: 3 }), "{refused}");
 }
+
+/// A change that was committed on the database before may be missing in this one, and the rows of nodes with it.
+#[tokio::test]
+async fn the_rows_of_an_older_database_acknowledge_nothing() {
+    let (store, database) = own().await;
+    raise(&store, 5).await;
+    nodes(&store).rows().await.unwrap();
+    let client = put_back(&database, 2).await;
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'keyfob'";
+    client.query(ended, &[]).await.unwrap();
+    let told = loop {
+        match nodes(&store).rows().await {
+            Err(broken) if !broken.went_backwards() => {}
+            told => break told,
+        }
+    };
+    assert!(told.is_err_and(|error| error.went_backwards()));
+}
