@@ -181,7 +181,7 @@ impl Life {
 }
 
 /// Whether what was found is what was known, or more.
-fn compare(floor: &Floor, seen: &Seen, prints: &[Print]) -> Result<()> {
+pub(super) fn compare(floor: &Floor, seen: &Seen, prints: &[Print]) -> Result<()> {
     if sabotage::chosen(sabotage::BACKWARDS_UNSEEN) {
         return Ok(());
     }

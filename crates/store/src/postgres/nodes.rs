@@ -48,14 +48,16 @@ async fn leave(own: &Kept, id: NodeId) -> Outcome<()> {
 /// Look at the database where the store is closed: over to the life that an operator has begun since, or tell the other nodes
 /// what is missing.
 async fn next_life(mut own: &Kept, life: &Life) -> Outcome<Option<Incarnation>> {
-    let (Some(floor), Some(closed)) = (life.floor(), life.closed()) else { return Ok(None) };
-    let (seen, _, over) = life::look(&mut own, &floor).await?;
+    let (Some(floor), Some(_)) = (life.floor(), life.closed()) else { return Ok(None) };
+    let (seen, print, over) = life::look(&mut own, &floor).await?;
     let here = seen.here;
     if here.incarnation != life.incarnation() && over {
         life.go_over(here);
         return Ok(Some(here.incarnation));
     }
-    if closed.went_backwards() && !seen.is_told() {
+    // By what is there now: the right database may be back since it was closed.
+    let lacks = life::compare(&floor, &seen, print.as_slice()).is_err_and(|error| error.went_backwards());
+    if lacks && !seen.is_told() {
         let values: [&dyn Value; 2] = [&here.incarnation.0, &column::signed(life.revision().0)?];
         // A node that only guards may not.
         if let Err(cause) = own.rows(TELL_LOSS, &values).await {

@@ -193,3 +193,19 @@ async fn the_rows_of_an_older_database_acknowledge_nothing() {
     };
     assert!(told.is_err_and(|error| error.went_backwards()));
 }
+
+/// The right database may be back by the time that a closed node looks: what it tells then would close it for ever.
+#[tokio::test]
+async fn a_node_that_is_still_closed_tells_no_loss_of_the_right_database() {
+    let (store, database) = own().await;
+    raise(&store, 3).await;
+    store.changes_since(Revision(0)).await.unwrap();
+    let client = sql(&database.url).await;
+    client.batch_execute("CREATE TABLE right_one AS SELECT * FROM changes").await.unwrap();
+    put_back(&database, 2).await;
+    assert!(store.changes_since(Revision(3)).await.unwrap_err().went_backwards());
+    let back = "UPDATE meta SET revision = 3; INSERT INTO changes SELECT * FROM right_one WHERE revision > 2";
+    client.batch_execute(back).await.unwrap();
+    assert_eq!(nodes(&store).next_life().await.unwrap(), None);
+    store.changes_since(Revision(3)).await.expect("it is open again");
+}
