@@ -25,6 +25,10 @@ const STEPS: &[(&str, &[&str])] = &[
             "cache::model::",
         ],
     ),
+    (
+        "sabotage of nodes",
+        &["test", "--package", "keyfob", "--features", "sabotage", "--test", "world", "campaign::nodes::sabotage::"],
+    ),
 ];
 
 /// Both crates that can be told to break a promise.

@@ -33,5 +33,6 @@ pub mod peers;
 mod reply;
 mod request_id;
 pub mod rotation;
+mod sabotage;
 pub mod serve;
 pub mod verify;

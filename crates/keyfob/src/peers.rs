@@ -12,6 +12,7 @@ use keyfob_store::{Result, Store};
 use crate::clock;
 use crate::control::Acknowledge;
 use crate::one_reading::OneReading;
+use crate::sabotage;
 
 /// Between two readings of the rows while somebody waits for them.
 const STEP: Duration = Duration::from_millis(4);
@@ -35,7 +36,8 @@ impl Peers {
     /// Wait until the change of `revision`, whose commit has returned, is in force at every node: each has applied it, or
     /// every lease from before the commit has run out. Takes at most [`Terms::wait`].
     pub async fn confirmed(&self, revision: Revision) {
-        let mut change = Acknowledgement::new(self.terms, revision, clock::boot());
+        let began = clock::boot();
+        let mut change = Acknowledgement::new(self.terms, revision, began);
         loop {
             match tokio::time::timeout(READING_MAX, self.rows()).await {
                 Ok(Ok(rows)) => change.read(&rows),
@@ -45,6 +47,7 @@ impl Peers {
             let now = clock::boot();
             match change.progress(now) {
                 Progress::Acknowledge => break,
+                Progress::Wait { .. } if impatient(now.since(began)) => break,
                 Progress::Wait { until } => {
                     tokio::time::sleep(until.since(now).unwrap_or(STEP).min(STEP)).await;
                 }
@@ -59,6 +62,12 @@ impl Peers {
         let Some(nodes) = self.store.nodes() else { return Ok(Arc::default()) };
         self.rows.after_now(async { nodes.rows().await.map(Arc::from) }).await
     }
+}
+
+/// Whether a sabotaged build has waited long enough.
+fn impatient(waited: Option<Duration>) -> bool {
+    sabotage::chosen(sabotage::LONE_ACK)
+        || (sabotage::chosen(sabotage::IMPATIENT) && waited > Some(Duration::from_millis(300)))
 }
 
 /// A command that changes a shared store itself is no node, and waits for those there are.

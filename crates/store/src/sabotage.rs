@@ -33,6 +33,10 @@ pub(crate) const ROTATED_DIES: &str = "rotated-dies";
 pub(crate) const SAME_LIFE: &str = "same-life";
 /// A PostgreSQL database that lacks what was acknowledged is taken for the right one (against G6).
 pub(crate) const BACKWARDS_UNSEEN: &str = "backwards-unseen";
+/// PostgreSQL is not asked to have a commit on the disk before it answers (against G5).
+pub(crate) const UNSYNCED: &str = "unsynced";
+/// A commit whose answer was lost is taken for done (against G5).
+pub(crate) const LOST_IS_DONE: &str = "lost-is-done";
 
 /// Whether this is what the build gets wrong.
 pub(crate) fn chosen(what: &str) -> bool {

@@ -2,9 +2,11 @@
 //! state after every cycle so that a stopped run goes on, and leaves its result under `campaigns/`. A violation is a
 //! panic at once: there is no result file of a campaign that failed.
 
+mod acknowledge;
 mod backup;
 mod guess_storm;
 mod kill9;
+mod nodes;
 mod paths;
 mod refresh_race;
 pub mod revoke_race;

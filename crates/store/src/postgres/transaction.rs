@@ -101,7 +101,8 @@ impl Db for Reader<'_> {
 
 impl<'c> Transaction<'c> {
     fn begin(connection: &'c Connection, durability: Durability) -> Self {
-        let begin = if durability == Durability::Power { BEGIN } else { BEGIN_UNSYNCED };
+        let synced = durability == Durability::Power && !sabotage::chosen(sabotage::UNSYNCED);
+        let begin = if synced { BEGIN } else { BEGIN_UNSYNCED };
         let queue = vec![Statement::Plain(begin)];
         Self { connection, queue, audit: Vec::new(), facts: Vec::new(), at: Timestamp::default() }
     }
@@ -153,6 +154,10 @@ impl<'c> Transaction<'c> {
         self.queue.push(Statement::Plain(COMMIT));
         let mut answers = self.connection.batch(&self.queue, None).await;
         let committed = answers.pop();
+        let lost = matches!(&committed, Some(Err(failure)) if !failure.refused);
+        if lost && sabotage::chosen(sabotage::LOST_IS_DONE) {
+            return Ok((Some(settled(answer, Revision::default())), None));
+        }
         let mut last = Vec::new();
         for answer in answers {
             last = answer.map_err(Failure::after_commit)?;

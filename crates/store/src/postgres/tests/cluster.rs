@@ -191,11 +191,11 @@ impl Cluster {
         rows.collect()
     }
 
-    /// Stop it at once and start it again, as after a loss of power.
-    pub(crate) fn restart(&self) {
+    /// Stop it and start it again: in the mode `immediate` as after a loss of power, in the mode `fast` in order.
+    pub(crate) fn restart(&self, mode: &str) {
         let data = self.directory.join("data");
         let mut restart = as_owner(Command::new(self.programs.join("pg_ctl")), self.owner);
-        restart.args(["restart", "--wait", "--silent", "-m", "immediate", "-D"]).arg(data);
+        restart.args(["restart", "--wait", "--silent", "-m", mode, "-D"]).arg(data);
         restart.arg("-l").arg(self.directory.join("log"));
         assert!(restart.current_dir("/").status().unwrap().success(), "{}", self.log());
     }

@@ -269,9 +269,9 @@ async fn a_restart_of_the_database_loses_nothing_and_needs_nobody() {
     let user = made(&store, "alice").await;
     let session = signed_in(&store, &user, START).await;
     revision_of(store.end_session(session, None, &audit("session.ended", START)).await.unwrap());
-    cluster.restart();
+    cluster.restart("immediate");
     assert!(!is_live(&store, session).await, "what was acknowledged is there");
-    cluster.restart();
+    cluster.restart("immediate");
     let by = audit("policy.set", START);
     assert_eq!(revision_of(store.set_policy("one", &by).await.unwrap()), Revision(2));
     drop(cluster);

@@ -114,7 +114,7 @@ async fn a_server_that_became_a_standby_is_not_believed() {
     let store = node(&cluster.url("keyfob")).await;
     let user = made(&store, "alice").await;
     std::fs::write(cluster.directory().join("data/standby.signal"), "").unwrap();
-    cluster.restart();
+    cluster.restart("immediate");
     let refused = |told: String| assert!(told.contains("does not allow writes"), "{told}");
     refused(store.user(user.id).await.unwrap_err().to_string());
     refused(store.changes_since(Revision(0)).await.unwrap_err().to_string());

@@ -1,0 +1,40 @@
+//! The campaign is worth something only if it can fail: builds that break one promise of nodes, each with the fault in which
+//! that must be noticed. Two of them are tried with `cargo xtask test`, all by `-- --ignored`.
+
+use std::process::Command;
+
+/// A break, the fault, and what the campaign says then.
+const BREAKS: &[(&str, &str, &str)] = &[
+    ("lone-ack", "nothing wrong", "let somebody in"),
+    ("impatient", "pause", "let somebody in"),
+    ("no-lease", "cut, lost both ways", "let somebody in"),
+    ("bell-only", "listeners ended", "let somebody in"),
+    ("early-ack", "nothing wrong", "let somebody in"),
+    ("lost-is-done", "cut, lost to the database", "let somebody in"),
+    ("unsynced", "restart of PostgreSQL, immediate", ""),
+];
+/// Those of `cargo xtask test`.
+const SHARE: usize = 2;
+/// Some breaks are noticed only now and then.
+const CYCLES: &str = "6";
+
+#[test]
+fn a_broken_promise_of_nodes_is_noticed() {
+    BREAKS[..SHARE].iter().for_each(|(name, fault, said)| noticed(name, fault, said));
+}
+
+#[test]
+#[ignore = "minutes"]
+fn every_broken_promise_of_nodes_is_noticed() {
+    BREAKS[SHARE..].iter().for_each(|(name, fault, said)| noticed(name, fault, said));
+}
+
+fn noticed(name: &str, fault: &str, said: &str) {
+    let mut campaign = Command::new(std::env::current_exe().expect("it runs"));
+    campaign.args(["--exact", "--nocapture", super::NAME]);
+    campaign.env("KEYFOB_SABOTAGE", name).env("KEYFOB_CAMPAIGN_FAULT", fault).env("KEYFOB_CAMPAIGN_CYCLES", CYCLES);
+    let output = campaign.output().expect("it can be run");
+    let text = [&output.stdout, &output.stderr].map(|part| String::from_utf8_lossy(part).into_owned()).concat();
+    assert!(!output.status.success() && text.contains("1 failed"), "{name} in {fault} went unnoticed");
+    assert!(text.contains(said) && text.contains(fault), "{name} in {fault} was noticed for another reason: {text}");
+}
