@@ -19,6 +19,7 @@ use crate::keys::Keys;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::skew::Agreement;
 use crate::verify::StoreVerifier;
 
 /// Everything a request may need.
@@ -69,7 +70,15 @@ impl App {
                 CannotTell
             }),
             _ => Ok(()),
-        }
+        }?;
+        // What is judged and issued is judged and issued by the wall clock.
+        if self.clock_is_wrong() { Err(CannotTell) } else { Ok(()) }
+    }
+
+    /// Whether this machine's clock is too far from that of the store that nodes share.
+    #[must_use]
+    pub fn clock_is_wrong(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.skew.agreement() == Agreement::Wrong)
     }
 
     /// Whether requests with this token or key would still be let in: for tunnels and long streams.
@@ -84,7 +93,7 @@ impl App {
     /// The same from memory alone; `None` if a fact is not there, or may not be believed.
     #[must_use]
     pub fn is_live_in_memory(&self, credential: &Credential, now: Timestamp) -> Option<bool> {
-        let believed = self.node.as_ref().is_none_or(|node| node.holds_lease());
+        let believed = self.node.as_ref().is_none_or(|node| node.holds_lease()) && !self.clock_is_wrong();
         believed.then(|| self.verifier.is_live_in_memory(credential, now)).flatten()
     }
 }

@@ -35,4 +35,5 @@ mod request_id;
 pub mod rotation;
 mod sabotage;
 pub mod serve;
+pub mod skew;
 pub mod verify;

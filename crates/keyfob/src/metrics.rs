@@ -56,6 +56,7 @@ pub struct Metrics {
     upstream: Vec<Counter>,
     revision: Gauge<u64, AtomicU64>,
     lease_left: Gauge<f64, AtomicU64>,
+    clock_skew: Gauge<f64, AtomicU64>,
     hashing_free: Gauge<u64, AtomicU64>,
     hashes: Counter,
     store_operations: Counter,
@@ -76,6 +77,9 @@ impl Default for Metrics {
         let lease_left = Gauge::default();
         let help = "What is left of this node's lease; without one it asks the store for each request";
         registry.register_with_unit("lease_left", help, Unit::Seconds, lease_left.clone());
+        let clock_skew = Gauge::default();
+        let help = "By how much this machine's clock is ahead of the shared database's; behind, if negative";
+        registry.register_with_unit("clock_skew", help, Unit::Seconds, clock_skew.clone());
         let hashing_free = Gauge::default();
         registry.register("hashing_places_free", "Places free in the hashing pool", hashing_free.clone());
         let started: Gauge = Gauge::default();
@@ -85,7 +89,18 @@ impl Default for Metrics {
         registry.register("password_hashes", "Password hashes computed", hashes.clone());
         let store_operations = Counter::default();
         registry.register("store_operations", "Reads and intentions the store has served", store_operations.clone());
-        Self { registry, decisions, sign_ins, upstream, revision, lease_left, hashing_free, hashes, store_operations }
+        Self {
+            registry,
+            decisions,
+            sign_ins,
+            upstream,
+            revision,
+            lease_left,
+            clock_skew,
+            hashing_free,
+            hashes,
+            store_operations,
+        }
     }
 }
 
@@ -113,6 +128,11 @@ impl Metrics {
         self.revision.set(app.applied.revision().0);
         if let Some(node) = &app.node {
             self.lease_left.set(node.lease_left().as_secs_f64());
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge of seconds needs no microsecond beyond three centuries"
+            )]
+            self.clock_skew.set(node.skew.now().map_or(f64::NAN, |micros| micros as f64 / 1e6));
         }
         self.hashing_free.set(app.hashing.free() as u64);
         self.hashes.inner().store(app.hashing.hashed(), Ordering::Relaxed);

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::one_reading::OneReading;
+use crate::skew::Skew;
 use crate::{clock, feed, sabotage};
 
 /// How soon a renewal that failed is tried again.
@@ -33,14 +34,16 @@ pub struct Node {
     until: AtomicU64,
     /// The feed, as requests that have no lease to go by read it.
     feed: OneReading<()>,
+    /// Its wall clock against the store's.
+    pub skew: Skew,
 }
 
 impl Node {
     /// A node that has remembered nothing yet; `applied` was the store's revision before any fact was loaded.
     #[must_use]
-    pub fn new(terms: Terms, applied: Revision) -> Self {
+    pub fn new(terms: Terms, applied: Revision, skew: Skew) -> Self {
         let state = lease::Node::new(terms, fresh_id(), applied);
-        Self { terms, state: Mutex::new(state), until: AtomicU64::new(0), feed: OneReading::new() }
+        Self { terms, state: Mutex::new(state), until: AtomicU64::new(0), feed: OneReading::new(), skew }
     }
 
     /// Whether requests that begin now may be judged on what is remembered.
@@ -92,8 +95,13 @@ impl Node {
         };
         let Some(renewal) = renewal else { return Ok(Revision(0)) };
         let told = renewal.applied();
-        let rows = nodes.renew(renewal.id(), told).await?;
-        let outcome = self.state().renewed(renewal, rows);
+        let asked = clock::boot_micros();
+        let renewed = nodes.renew(renewal.id(), told, clock::now()).await?;
+        if let Some(store) = renewed {
+            self.skew.compared(asked, clock::boot_micros(), store);
+            self.skew.tell();
+        }
+        let outcome = self.state().renewed(renewal, u64::from(renewed.is_some()));
         match outcome {
             Renewed::ReadChanges(granted) => {
                 self.look(app).await?;

@@ -58,6 +58,10 @@ pub async fn run(app: Arc<App>) {
     let schedule = app.settings.schedule();
     loop {
         tokio::time::sleep(wait(&app, &schedule).await).await;
+        if app.clock_is_wrong() {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        }
         if let Err(error) = tend(&**app.store(), schedule).await {
             tracing::error!(%error, "the signing keys cannot be looked after; the ones there are stay in use");
         }

@@ -38,6 +38,7 @@ use crate::metrics::Metrics;
 use crate::node::{self, Node};
 use crate::peers::Peers;
 use crate::rotation;
+use crate::skew::Skew;
 use crate::verify::{Retirements, StoreVerifier};
 use listener::Door;
 
@@ -250,8 +251,16 @@ async fn app(
     let revision = store.revision().await?;
     let mut applied = Applied::new(revision);
     let mut node = None;
-    if store.nodes().is_some() {
-        node = Some(Arc::new(Node::new(Terms::DEFAULT, revision)));
+    if let Some(nodes) = store.nodes() {
+        let skew = Skew::new(settings.leeway);
+        let asked = clock::boot_micros();
+        let store_says = nodes.clock().await?;
+        skew.compared(asked, clock::boot_micros(), store_says);
+        if let Some(why) = skew.in_the_way() {
+            return Err(ServeProblem::Clock(why));
+        }
+        skew.tell();
+        node = Some(Arc::new(Node::new(Terms::DEFAULT, revision, skew)));
         if settings.ack == Ack::All {
             applied = applied.and_at(Peers::new(Arc::clone(&store), Terms::DEFAULT));
         }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use keyfob_core::change::Revision;
 use keyfob_core::id::{Incarnation, NodeId};
 use keyfob_core::lease::{Beat, Row};
+use keyfob_core::time::Timestamp;
 
 use crate::{Result, StoreError};
 
@@ -16,8 +17,15 @@ pub trait Nodes: Send + Sync {
     async fn register(&self, row: &Row) -> Result<()>;
 
     /// Raise the row's beat by one and its `applied` to at least this one, in one committed transaction on a connection that
-    /// nothing else waits for. Returns how many rows that were: none if the node was struck out.
-    async fn renew(&self, id: NodeId, applied: Revision) -> Result<u64>;
+    /// nothing else waits for. Keeps by how much `now`, the node's wall clock, is ahead of the store's, and returns what the
+    /// store's said; `None` if there was no such row: the node was struck out.
+    async fn renew(&self, id: NodeId, applied: Revision, now: Timestamp) -> Result<Option<Timestamp>>;
+
+    /// What the store's wall clock says.
+    async fn clock(&self) -> Result<Timestamp>;
+
+    /// By how many microseconds each node's wall clock was ahead of the store's at its last renewal; behind, if negative.
+    async fn skews(&self) -> Result<Vec<(NodeId, i64)>>;
 
     /// All rows, in a statement that begins after the call.
     async fn rows(&self) -> Result<Vec<Row>>;

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::failure::Failure;
 use super::{Common, say};
 use crate::control::{Intention, NodeView, Outcome, carry_out};
+use crate::skew;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Cluster {
@@ -32,7 +33,8 @@ impl Cluster {
 fn list(nodes: &[NodeView]) -> Result<(), Failure> {
     let row = |node: &NodeView| {
         let state = if node.alive { "alive" } else { "silent" };
-        [node.id.clone(), state.to_owned(), node.applied.to_string(), node.behind.to_string()]
+        let clock = node.clock_skew_ms.map_or_else(|| "-".to_owned(), |ms| skew::shown(ms * 1000));
+        [node.id.clone(), state.to_owned(), node.applied.to_string(), node.behind.to_string(), clock]
     };
-    say::data(&say::table(["node", "state", "applied", "behind"], &nodes.iter().map(row).collect::<Vec<_>>()))
+    say::data(&say::table(["node", "state", "applied", "behind", "clock"], &nodes.iter().map(row).collect::<Vec<_>>()))
 }

@@ -29,13 +29,15 @@ pub(crate) async fn answer(app: &App, page: Page, method: &Method) -> Response<B
     match page {
         Page::Live => problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"live"}"#)),
         Page::Ready => match app.store().revision().await {
-            Ok(newest) if !leaving(app) && leased(app) && app.applied.reached_here(newest).await => {
+            Ok(newest)
+                if !leaving(app)
+                    && leased(app)
+                    && clock_in_the_way(app).is_none()
+                    && app.applied.reached_here(newest).await =>
+            {
                 problem::json(StatusCode::OK, Bytes::from_static(br#"{"status":"ready"}"#))
             }
-            _ => match closed(app) {
-                Some(why) => problem::problem(503, "store-closed", &why),
-                None => HttpError::CannotTell.into_response(),
-            },
+            _ => not_ready(app),
         },
         Page::Metrics => {
             let mut response = problem::json(StatusCode::OK, Bytes::from(app.metrics.text(app)));
@@ -54,7 +56,20 @@ fn leased(app: &App) -> bool {
     app.node.as_ref().is_none_or(|node| node.holds_lease())
 }
 
-/// Why nothing is decided until an operator has done something: told here, to operators, and nowhere else.
+/// Why, where somebody has to do something: told here, to operators, and nowhere else.
+fn not_ready(app: &App) -> Response<Body> {
+    match (closed(app), clock_in_the_way(app)) {
+        (Some(why), _) => problem::problem(503, "store-closed", &why),
+        (None, Some(why)) => problem::problem(503, "clock-skew", &why),
+        (None, None) => HttpError::CannotTell.into_response(),
+    }
+}
+
+fn clock_in_the_way(app: &App) -> Option<String> {
+    app.node.as_ref().and_then(|node| node.skew.in_the_way())
+}
+
+/// Why nothing is decided until an operator has done something.
 fn closed(app: &App) -> Option<String> {
     let closed = app.store().nodes().and_then(keyfob_store::Nodes::closed);
     closed

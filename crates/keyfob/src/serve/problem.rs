@@ -51,6 +51,9 @@ pub enum ServeProblem {
     /// A guard finds no installation that it could be a node of.
     #[error("this node only guards, and {0}")]
     Guard(String),
+    /// This machine's clock is not that of the database.
+    #[error("{0}")]
+    Clock(String),
     /// The hashing parameters cannot be used.
     #[error("passwords cannot be hashed at this cost")]
     Hash,
@@ -94,6 +97,7 @@ impl ServeProblem {
             Self::Guard(_) => {
                 "start a node without `guard-only` first; leave `public-url` out here, or set it to the same".to_owned()
             }
+            Self::Clock(_) => "let NTP keep the clocks of this machine and of the database's".to_owned(),
             Self::Hash => "lower password-memory-kib".to_owned(),
             Self::System(_) => "see `keyfob doctor`".to_owned(),
             Self::StoreStopped => "check the disk: free space and health; then start again".to_owned(),

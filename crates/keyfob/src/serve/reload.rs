@@ -120,6 +120,10 @@ pub(super) async fn flush_key_uses(app: Arc<App>) {
 pub(super) async fn sweep(app: Arc<App>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
+        // By a clock that is ahead it would remove what is alive.
+        if app.clock_is_wrong() {
+            continue;
+        }
         let before = clock::now() - app.settings.leeway;
         loop {
             match app.store().sweep(before).await {

@@ -18,4 +18,5 @@ mod postman;
 mod rolling;
 mod support;
 mod surroundings;
+mod wall_clock;
 mod websocket;

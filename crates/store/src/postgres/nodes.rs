@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use keyfob_core::change::Revision;
 use keyfob_core::id::{Incarnation, NodeId};
 use keyfob_core::lease::{self, Beat};
+use keyfob_core::time::Timestamp;
 
 use super::Postgres;
-use super::failure::Outcome;
+use super::failure::{Outcome, corrupt};
 use super::kept::Kept;
 use super::life::{self, Life};
 use super::row::{self, Value};
@@ -17,7 +18,11 @@ use super::transaction::Db;
 use crate::{Nodes, Result, StoreError, column};
 
 const REGISTER: &str = "INSERT INTO nodes (id, applied, beat) VALUES ($1, $2, $3)";
-const RENEW: &str = "UPDATE nodes SET applied = greatest(applied, $2), beat = beat + 1 WHERE id = $1 RETURNING beat";
+const RENEW: &str = "UPDATE nodes SET applied = greatest(applied, $2), beat = beat + 1, \
+    skew = $3 - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint WHERE id = $1 \
+    RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+const SKEWS: &str = "SELECT id, skew FROM nodes WHERE skew IS NOT NULL ORDER BY id";
 const STRIKE_OUT: &str = "DELETE FROM nodes WHERE id = $1 AND beat = $2 RETURNING beat";
 const LEAVE: &str = "DELETE FROM nodes WHERE id = $1";
 const TELL_LOSS: &str = "INSERT INTO losses (incarnation, revision) VALUES ($1, $2) ON CONFLICT (incarnation) \
@@ -30,9 +35,10 @@ async fn register(own: &Kept, node: &lease::Row) -> Outcome<()> {
     own.rows(REGISTER, &[&node.id.to_bytes(), &applied, &beat]).await.map(|_| ())
 }
 
-/// Renew it; how many rows that were.
-async fn renew(own: &Kept, id: NodeId, applied: Revision) -> Outcome<u64> {
-    Ok(own.rows(RENEW, &[&id.to_bytes(), &column::signed(applied.0)?]).await?.len() as u64)
+/// Renew it; what the clock says here.
+async fn renew(own: &Kept, id: NodeId, applied: Revision, now: Timestamp) -> Outcome<Option<Timestamp>> {
+    let rows = own.rows(RENEW, &[&id.to_bytes(), &column::signed(applied.0)?, &now.micros()]).await?;
+    rows.first().map(|found| Ok(column::time(row::column(found, 0)?))).transpose()
 }
 
 /// Delete it if its beat has not moved; whether it was deleted.
@@ -73,8 +79,16 @@ impl Nodes for Postgres {
         Ok(register(&self.clerk, row).await?)
     }
 
-    async fn renew(&self, id: NodeId, applied: Revision) -> Result<u64> {
-        Ok(renew(&self.clerk, id, applied).await?)
+    async fn renew(&self, id: NodeId, applied: Revision, now: Timestamp) -> Result<Option<Timestamp>> {
+        Ok(renew(&self.clerk, id, applied, now).await?)
+    }
+
+    async fn clock(&self) -> Result<Timestamp> {
+        self.read((), |db, ()| Box::pin(clock(db))).await
+    }
+
+    async fn skews(&self) -> Result<Vec<(NodeId, i64)>> {
+        self.read((), |db, ()| Box::pin(skews(db))).await
     }
 
     async fn rows(&self) -> Result<Vec<lease::Row>> {
@@ -104,6 +118,18 @@ impl Nodes for Postgres {
         let failed = |cause: String| StoreError::HighWater(cause);
         written.map_err(|cause| failed(cause.to_string()))?.map_err(|cause| failed(cause.to_string()))
     }
+}
+
+/// What the clock says.
+async fn clock(db: &mut impl Db) -> Outcome<Timestamp> {
+    let found = db.row(CLOCK, &[]).await?.ok_or_else(|| corrupt("a clock has no row"))?;
+    Ok(column::time(row::column(&found, 0)?))
+}
+
+/// By how much each is ahead.
+async fn skews(db: &mut impl Db) -> Outcome<Vec<(NodeId, i64)>> {
+    let rows = db.rows(SKEWS, &[]).await?;
+    rows.iter().map(|found| Ok((NodeId::from_bytes(row::bytes(found, 0)?), row::column(found, 1)?))).collect()
 }
 
 /// All rows.

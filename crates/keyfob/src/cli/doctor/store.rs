@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use keyfob_core::time::Timestamp;
 use keyfob_store::high_water::HighWater;
@@ -13,6 +14,7 @@ use crate::cli::say;
 use crate::clock;
 use crate::config::Settings;
 use crate::control::{self, Examination, FailedSignInsView, Intention, Outcome};
+use crate::skew;
 
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     let shared = settings.database.is_some();
@@ -81,6 +83,19 @@ fn signing_key(kid: Option<String>, overdue_since: Option<String>) -> Option<Fin
     })
 }
 
+/// This machine's clock against that of the database that nodes share.
+fn shared_clock(skew: i64, leeway: Duration) -> Finding {
+    let (name, detail) = ("database clock", format!("this machine's clock is ahead of it by {}", skew::shown(skew)));
+    let hint = "set the clock of this machine, or of the database's, by NTP; tokens live and die by it";
+    if skew.unsigned_abs() > u64::try_from(leeway.as_micros()).unwrap_or(u64::MAX).max(1_000_000) {
+        Finding::fail(name, format!("{detail}, more than the leeway: this node lets nobody in"), hint)
+    } else if skew.saturating_abs() > skew::ALARM {
+        Finding::warn(name, detail, hint)
+    } else {
+        Finding::ok(name, detail)
+    }
+}
+
 /// The mark that an older database is noticed by, against the revision of the one that is there.
 fn high_water(settings: &Settings, revision: u64) -> Finding {
     let name = "high-water mark";
@@ -133,6 +148,7 @@ fn read(settings: &Settings, found: Examination) -> Vec<Finding> {
         None => format!("{}, the first", found.incarnation),
     };
     let mut findings = vec![database, Finding::ok("incarnation", life)];
+    findings.extend(found.clock_skew_ms.map(|ms| shared_clock(ms * 1000, settings.leeway)));
     findings.push(high_water(settings, revision));
     // PostgreSQL is backed up by its own tools.
     if settings.database.is_none() {

@@ -14,11 +14,13 @@ pub(super) async fn status(desk: &Desk) -> Result<Outcome, Problem> {
     tokio::time::sleep(LOOK).await;
     let newest = desk.store.revision().await.map_err(unavailable)?;
     let rows = nodes.rows().await.map_err(unavailable)?;
+    let skews = nodes.skews().await.map_err(unavailable)?;
     let view = |row: &keyfob_core::lease::Row| NodeView {
         id: row.id.to_string(),
         alive: before.iter().all(|earlier| earlier.id != row.id || earlier.beat != row.beat),
         applied: row.applied.0,
         behind: newest.0.saturating_sub(row.applied.0),
+        clock_skew_ms: skews.iter().find(|(id, _)| *id == row.id).map(|(_, micros)| micros / 1000),
     };
     Ok(Outcome::Nodes(Some(rows.iter().map(view).collect())))
 }

@@ -1,6 +1,7 @@
 //! Intentions about the installation: the policy in force, the state of the database.
 
 use std::path::Path;
+use std::time::Duration;
 
 use keyfob_core::id::Incarnation;
 use keyfob_core::policy::Policy;
@@ -10,6 +11,7 @@ use super::{audit, failed_sign_ins, settle, unavailable};
 use crate::clock::{self, rfc3339};
 use crate::control::{BackupView, Desk, Examination, Outcome, PolicyView, Problem, TableView};
 use crate::rotation;
+use crate::skew::Skew;
 
 pub(super) async fn policy(desk: &Desk) -> Result<Outcome, Problem> {
     let stored = desk.store.policy().await.map_err(unavailable)?;
@@ -49,6 +51,15 @@ pub(in crate::control) fn hex(incarnation: Incarnation) -> String {
     format!("{:032x}", u128::from_be_bytes(incarnation.0))
 }
 
+/// By how many microseconds the clock here is ahead of that of the database that nodes share.
+async fn clock_skew(desk: &Desk) -> Result<Option<i64>, Problem> {
+    let Some(nodes) = desk.store.nodes() else { return Ok(None) };
+    let (skew, asked) = (Skew::new(Duration::ZERO), clock::boot_micros());
+    let store = nodes.clock().await.map_err(unavailable)?;
+    skew.compared(asked, clock::boot_micros(), store);
+    Ok(skew.now())
+}
+
 pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
     let damage = match desk.store.check().await {
         Ok(()) => None,
@@ -76,5 +87,6 @@ pub(super) async fn examine(desk: &Desk) -> Result<Outcome, Problem> {
         policy: stored.map(|stored| stored.version),
         policy_problem: parsed.and_then(Result::err).map(|problem| problem.to_string()),
         public_url: desk.store.public_url().await.map_err(unavailable)?,
+        clock_skew_ms: clock_skew(desk).await?.map(|micros| micros / 1000),
     })))
 }

@@ -92,6 +92,9 @@ pub struct Examination {
     pub policy_problem: Option<String>,
     /// The origin that tokens are issued as, if a server was ever started.
     pub public_url: Option<String>,
+    /// By how many milliseconds the wall clock of whoever looked was ahead of the shared database's; behind, if negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_skew_ms: Option<i64>,
 }
 
 /// One node of those that share a store.
@@ -105,4 +108,6 @@ pub struct NodeView {
     pub applied: u64,
     /// How many changes it has yet to apply.
     pub behind: u64,
+    /// By how many milliseconds its wall clock was ahead of the database's at its last renewal; behind, if negative.
+    pub clock_skew_ms: Option<i64>,
 }

@@ -52,9 +52,9 @@ async fn a_renewal_that_waits_for_a_standby_that_is_gone_leaves_no_connection_be
     nodes.register(&row).await.unwrap();
     standby(&sql(&url).await, "gone").await;
     for _ in 0..2 {
-        assert!(nodes.renew(row.id, Revision(0)).await.is_err());
+        assert!(nodes.renew(row.id, Revision(0), START).await.is_err());
         // A beat that takes too long is broken off.
-        let broken_off = tokio::time::timeout(Duration::from_millis(500), nodes.renew(row.id, Revision(0)));
+        let broken_off = tokio::time::timeout(Duration::from_millis(500), nodes.renew(row.id, Revision(0), START));
         assert!(broken_off.await.is_err());
     }
     for _ in 0..100 {
