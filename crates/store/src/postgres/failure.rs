@@ -16,6 +16,9 @@ pub(super) struct Failure {
     pub(super) again: bool,
     /// The server refused a statement: the transaction is undone, and the connection is sound.
     pub(super) refused: bool,
+    /// The server gave the transaction up while it waited for the next statement, so COMMIT never reached it: the transaction is
+    /// undone, and the connection is gone.
+    pub(super) given_up: bool,
     /// What the caller is told.
     pub(super) error: StoreError,
 }
@@ -29,10 +32,10 @@ impl Failure {
         StoreError::Unavailable("the database did not answer in time".to_owned()).into()
     }
 
-    /// The same failure, once COMMIT was sent: unless the server itself refused, nobody knows whether it took effect, so there
+    /// The same failure, once COMMIT was sent: unless the server itself refused or gave up, nobody knows whether it took effect, so there
     /// is no other try and no acknowledgement.
     pub(super) fn after_commit(self) -> Self {
-        if self.refused {
+        if self.refused || self.given_up {
             return self;
         }
         let text = format!("whether it was committed is not known: {self}");
@@ -48,7 +51,7 @@ impl std::fmt::Display for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { again: false, refused: false, error }
+        Self { again: false, refused: false, given_up: false, error }
     }
 }
 
@@ -62,12 +65,16 @@ impl From<Error> for Failure {
     fn from(cause: Error) -> Self {
         let Some(refused) = cause.as_db_error() else {
             let text = cause.source().map_or_else(|| cause.to_string(), |source| format!("{cause}: {source}"));
-            return Self { again: cause.is_closed(), refused: false, error: StoreError::Unavailable(text) };
+            let error = StoreError::Unavailable(text);
+            return Self { again: cause.is_closed(), refused: false, given_up: false, error };
         };
         let text = format!("{} ({})", refused.message(), refused.code().code());
         let damaged = [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(refused.code());
+        // On a machine that is overloaded, keyfob may not get to its next statement in time.
+        let given_up = *refused.code() == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
         Self {
-            again: conflict(refused) || ending(refused),
+            again: conflict(refused) || ending(refused) || given_up,
+            given_up,
             refused: refused.parsed_severity() == Some(Severity::Error),
             error: if damaged { StoreError::Corrupt(text) } else { StoreError::Unavailable(text) },
         }

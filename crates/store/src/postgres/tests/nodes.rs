@@ -241,6 +241,27 @@ async fn what_a_transaction_did_that_was_broken_off_is_not_committed_by_the_next
     assert_eq!(seen.get::<_, i64>(0), 1, "what was broken off is gone");
 }
 
+/// On a machine that is overloaded keyfob may not come to its next statement in time. Nothing was committed, then.
+#[tokio::test]
+async fn what_the_server_gave_up_waiting_for_is_done_again() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let database = Database::fresh();
+    let store = Postgres::open(&database.url, options(1)).await.unwrap();
+    let tries = std::sync::Arc::new(AtomicU32::new(0));
+    let done = store.write(std::sync::Arc::clone(&tries), |transaction, tries| {
+        Box::pin(async move {
+            super::super::meta::revision(transaction).await?;
+            if tries.fetch_add(1, Ordering::Relaxed) == 0 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            policies::set(transaction, "one", &audit("policy.set", START)).await
+        })
+    });
+    revision_of(done.await.unwrap());
+    assert_eq!(tries.load(Ordering::Relaxed), 2, "the server did not wait for the first");
+    assert_eq!(store.audit(10).await.unwrap().len(), 1, "it was done once");
+}
+
 #[tokio::test]
 async fn what_a_deadlock_undid_is_done_again() {
     let (store, database) = own().await;
