@@ -108,20 +108,33 @@ pub fn amid_calls(
     thread::scope(|scope| {
         let callers: Vec<_> =
             addresses.iter().map(|address| scope.spawn(move || call(*address, credential, stop))).collect();
+        let end = StopAtEnd(stop);
         thread::sleep(BEFORE);
         must(data, command, "another seven violet kettles\n");
         let returned = clock::now();
         thread::sleep(AFTER);
-        stop.store(true, Ordering::Release);
+        drop(end);
         (callers.into_iter().map(|caller| caller.join().expect("no caller panics")).collect(), returned)
     })
 }
 
+/// Stops the callers, also where the command fails: a scope waits for its threads.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Call until told to stop, and once more after that.
 fn call(address: SocketAddr, token: &str, stop: &AtomicBool) -> Vec<Call> {
     let request = Request::new("GET", "/things/1").bearer(token);
     let mut connection = Connection::open(address).expect("keyfob is there");
     let mut calls = Vec::new();
-    while !stop.load(Ordering::Acquire) {
+    let mut last = false;
+    while !last {
+        last = stop.load(Ordering::Acquire);
         let began = clock::now();
         let status = connection.ask(&request).expect("an answer").status;
         calls.push(Call { began, status });
