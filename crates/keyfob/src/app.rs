@@ -69,7 +69,9 @@ impl App {
                 tracing::warn!(%error, "there is no lease, and the store cannot be asked");
                 CannotTell
             }),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            // Once it is moved away, or its disk has failed, nothing that is remembered of it is to be believed.
+            None => self.store().check_open().map_err(|_| CannotTell),
         }?;
         // What is judged and issued is judged and issued by the wall clock.
         if self.clock_is_wrong() { Err(CannotTell) } else { Ok(()) }
@@ -93,7 +95,8 @@ impl App {
     /// The same from memory alone; `None` if a fact is not there, or may not be believed.
     #[must_use]
     pub fn is_live_in_memory(&self, credential: &Credential, now: Timestamp) -> Option<bool> {
-        let believed = self.node.as_ref().is_none_or(|node| node.holds_lease()) && !self.clock_is_wrong();
+        let holds = self.node.as_ref().map_or_else(|| self.store().check_open().is_ok(), |node| node.holds_lease());
+        let believed = holds && !self.clock_is_wrong();
         believed.then(|| self.verifier.is_live_in_memory(credential, now)).flatten()
     }
 }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod failure;
 mod key;
+mod moving;
 mod password;
 mod policy;
 mod restore;
@@ -88,6 +89,8 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup in place of the database, as a new life: everything issued before is refused
     Restore(restore::Restore),
+    /// Move the store from SQLite to PostgreSQL or back: everybody stays signed in
+    Move(moving::Move),
     /// Check the installation and say what to do about what is wrong
     Doctor,
     /// Print a completion script for a shell
@@ -134,6 +137,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::RootKey(command) => block_on(command.run(common)),
         Command::Backup(command) => block_on(command.run(common)),
         Command::Restore(command) => block_on(command.run(common)),
+        Command::Move(command) => block_on(command.run(common)),
         Command::Doctor => block_on(doctor::run(common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -8,6 +8,7 @@ mod desk;
 mod hold;
 mod intention;
 mod listener;
+mod moving;
 mod outcome;
 mod reach;
 mod restore;
@@ -25,9 +26,10 @@ pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};
 pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};
+pub use moving::{to_postgres, to_sqlite};
 pub use outcome::{
-    ApiKeyView, BackupView, ClientView, Examination, FailedSignInsView, KeyView, NodeView, Outcome, PolicyView,
-    Problem, RestoredView, SessionView, TableView, TokenView, UserView,
+    ApiKeyView, BackupView, ClientView, Examination, FailedSignInsView, KeyView, MovedTableView, MovedView, NodeView,
+    Outcome, PolicyView, Problem, RestoredView, SessionView, TableView, TokenView, UserView,
 };
 pub use reach::{carry_out, offline_desk};
 pub use restore::{accept_shared, restore};

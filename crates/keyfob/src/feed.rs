@@ -78,6 +78,7 @@ pub async fn follow(app: Arc<App>) {
             continue;
         }
         if let Ok(Err(_)) = tokio::time::timeout(PATIENCE, doorbell.changed()).await {
+            app.verifier.facts.forget_all();
             return;
         }
     }

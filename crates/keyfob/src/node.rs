@@ -160,6 +160,13 @@ pub async fn keep(app: Arc<App>, node: Arc<Node>) {
     loop {
         let told = match timeout(node.terms.lease(), node.beat(&app, nodes)).await {
             Ok(Ok(told)) => told,
+            Ok(Err(StoreError::Moved(place))) => {
+                // No lease is ever granted again: what is remembered of that store is worth nothing.
+                node.until.store(0, Ordering::Release);
+                app.verifier.facts.forget_all();
+                tracing::error!(%place, "the store has moved: this node ends");
+                return;
+            }
             Ok(Err(error)) => {
                 if nodes.closed().is_some() {
                     reopen(&app, &node, nodes, closed).await;

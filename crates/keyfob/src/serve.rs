@@ -14,7 +14,7 @@ use keyfob_core::access_token::{Profile, SessionTagger};
 use keyfob_core::api_key::Mint;
 use keyfob_core::lease::Terms;
 use keyfob_core::password::{Rules, dummy_hash};
-use keyfob_store::{Audit, Store};
+use keyfob_store::{Audit, Store, StoreError};
 use keyfob_tower::cache::FactCache;
 use keyfob_tower::refusal::Style;
 use tokio::net::TcpListener;
@@ -183,8 +183,9 @@ pub async fn run(settings: Settings) -> Result<(), ServeProblem> {
             // It follows the store for as long as there is one. A store that could not make a commit durable has
             // stopped for good (guarantee G5), and nothing may be judged on facts that nobody keeps true: so stop.
             _ = &mut running.feed => {
+                let why = why_stopped(&running.app).await;
                 running.stop().await;
-                return Err(ServeProblem::StoreStopped);
+                return Err(why);
             }
         }
     }
@@ -198,11 +199,19 @@ pub async fn run(settings: Settings) -> Result<(), ServeProblem> {
         () = tokio::time::sleep(delay) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        _ = &mut running.feed => Err(ServeProblem::StoreStopped),
+        _ = &mut running.feed => Err(why_stopped(&running.app).await),
     };
     tracing::info!("stopping: open requests may finish");
     running.stop().await;
     ended
+}
+
+/// Why there is nothing to follow any more.
+async fn why_stopped(app: &App) -> ServeProblem {
+    match app.store().changes_since(app.applied.revision()).await {
+        Err(StoreError::Moved(place)) => ServeProblem::Moved(place),
+        _ => ServeProblem::StoreStopped,
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeProblem> {

@@ -40,6 +40,15 @@ pub enum StoreError {
         /// The change that is another one.
         revision: u64,
     },
+    /// The store was moved elsewhere: what is left here is never served again.
+    #[error("the store has moved to {0}")]
+    Moved(String),
+    /// A move into this database was not finished: what is in it is no store.
+    #[error("a move into this database was begun and not finished: what is in it is no store yet")]
+    Arriving,
+    /// A move cannot be done.
+    #[error("the store cannot move: {0}")]
+    Move(String),
     /// The high-water mark cannot be read or kept.
     #[error("cannot use the high-water mark {0}")]
     HighWater(String),

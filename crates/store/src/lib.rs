@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod high_water;
+pub mod moving;
 mod nodes;
 pub mod postgres;
 mod record;
@@ -56,6 +57,23 @@ pub trait Store: Send + Sync {
     /// It closes (`changed()` fails) when the store has stopped for good after a failure of the disk: every call is
     /// [`StoreError::Unavailable`] from then on, and the process should stop.
     fn doorbell(&self) -> watch::Receiver<Revision>;
+
+    /// Whether this process may still believe what it remembers of the store: an error once it has closed for good, and from
+    /// then on. Looks at no disk.
+    ///
+    /// # Errors
+    /// Why it has closed; [`StoreError::Moved`] if it was moved away.
+    fn check_open(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Look whether another process has moved the store away, and close if so. `Ok` if not.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`]: it was, and this process has closed: [`Self::check_open`] and every other call fail from now on.
+    async fn stand_down(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// The changes after `applied`, in order, at most 1,000; empty if there is none. Each has a revision of its own; if
     /// the first is not `applied + 1`, those between were swept, and the caller must forget everything it holds.

@@ -2,6 +2,7 @@
 //! the calling thread. One process owns the store; keeping a second one out is the program's part.
 
 mod api_keys;
+pub(crate) mod arriving;
 mod attempts;
 mod audit;
 mod backup;
@@ -15,6 +16,7 @@ mod intention;
 mod keys;
 mod meta;
 mod migrate;
+pub(crate) mod moving;
 mod policies;
 mod refresh_tokens;
 mod restore;
@@ -102,6 +104,7 @@ impl Sqlite {
         migrate::inspect(&db)?;
         connection::prepare_to_write(&db)?;
         migrate::migrate(&db)?;
+        moving::admit(&db)?;
         let incarnation = meta::open(&db, &root_key, fresh_incarnation)?;
         let here = Reached { incarnation, revision: meta::revision(&db)? };
         // What a killed process committed but did not sync is synced first: the mark must not be ahead of the disk.
@@ -136,6 +139,18 @@ impl Store for Sqlite {
 
     fn doorbell(&self) -> watch::Receiver<Revision> {
         self.writer.doorbell()
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.writer.check_open()
+    }
+
+    async fn stand_down(&self) -> Result<()> {
+        // The writer looks before each transaction.
+        match self.writer.note(|_| Ok(())).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.writer.check_open().and(Err(error)),
+        }
     }
 
     async fn changes_since(&self, applied: Revision) -> Result<Vec<Change>> {

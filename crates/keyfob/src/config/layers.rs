@@ -74,7 +74,12 @@ struct Entry {
 fn refused(entry: &Entry) -> ConfigProblem {
     ConfigProblem {
         origin: entry.origin.clone(),
-        message: format!("`{}` cannot be {}", entry.key.name, entry.value.shown()),
+        // A URL of a database is refused for the password in it, which is not to be seen.
+        message: if matches!(entry.key.name, "database" | "database-direct") {
+            format!("`{}` cannot be what it is set to", entry.key.name)
+        } else {
+            format!("`{}` cannot be {}", entry.key.name, entry.value.shown())
+        },
         hint: format!("it takes {}", entry.key.takes),
     }
 }

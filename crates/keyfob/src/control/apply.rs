@@ -68,6 +68,7 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
         Intention::TokenInspect { token } => token::inspect(desk, &token).await,
         Intention::Backup { file } => installation::backup(desk, actor, &file).await,
         Intention::ClusterStatus => cluster::status(desk).await,
+        Intention::StandDown => installation::stand_down(desk).await,
         Intention::Examine => installation::examine(desk).await,
     }
 }

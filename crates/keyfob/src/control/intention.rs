@@ -173,6 +173,8 @@ pub enum Intention {
     },
     /// Look at the nodes that share the store.
     ClusterStatus,
+    /// Look whether the store was moved away, and answer nothing from it any more if so.
+    StandDown,
     /// Check the database, for `doctor`.
     Examine,
 }
@@ -191,6 +193,7 @@ impl Intention {
             | Self::Policy
             | Self::TokenInspect { .. }
             | Self::ClusterStatus
+            | Self::StandDown
             | Self::Examine => true,
             Self::UserAdd { .. }
             | Self::UserRole { .. }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::accounts::{FailedSignInsView, SessionView, UserView};
 pub use self::credentials::{ApiKeyView, ClientView, KeyView, TokenView};
-pub use self::installation::{BackupView, Examination, NodeView, PolicyView, RestoredView, TableView};
+pub use self::installation::{
+    BackupView, Examination, MovedTableView, MovedView, NodeView, PolicyView, RestoredView, TableView,
+};
 use super::ShownOnce;
 
 /// What was done or found.
@@ -80,6 +82,13 @@ pub enum Outcome {
     Examination(Box<Examination>),
     /// The nodes that share the store; `None` where one process owns it.
     Nodes(Option<Vec<NodeView>>),
+    /// Whether the store was moved away; if so, nothing is answered from it any more.
+    StoodDown {
+        /// It was.
+        moved: bool,
+        /// It is one that nodes share.
+        shared: bool,
+    },
 }
 
 /// Why an intention was not carried out.

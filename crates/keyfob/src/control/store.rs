@@ -93,6 +93,8 @@ pub(super) fn explain_shared(error: &StoreError) -> Problem {
             "keyfob must be able to write beside the root key; a damaged mark is replaced by `keyfob restore --accept-rollback`"
         }
         StoreError::Backup(_) => "see docs/postgresql.md",
+        StoreError::Moved(_) => "serve it from there; `keyfob move` brings it back, see docs/move.md",
+        StoreError::Arriving => "run `keyfob move` again where the store comes from, see docs/move.md",
         StoreError::Schema(_) => {
             "give keyfob a database of its own, and use the keyfob version that wrote it, or a newer one"
         }
@@ -210,6 +212,11 @@ pub(super) fn explain(path: &Path, error: &StoreError) -> Problem {
              what was issued before worthless: `keyfob restore --accept-rollback`; or put the right one back"
                 .to_owned()
         }
+        StoreError::Moved(place) => format!(
+            "serve it from there (`database = \"{place}\"`); `keyfob move --to sqlite` brings it back, and \
+            `keyfob restore --accept-rollback` makes another life of what was left here; see docs/move.md"
+        ),
+        StoreError::Move(_) | StoreError::Arriving => "see docs/move.md".to_owned(),
         StoreError::HighWater(_) => "keyfob must be able to write beside the root key".to_owned(),
         StoreError::Backup(_) => "see docs/backup.md".to_owned(),
         StoreError::Unavailable(_) => "check that the disk has room and that this user can write there".to_owned(),

@@ -60,6 +60,9 @@ pub enum ServeProblem {
     /// The operating system refused something else.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
+    /// The store is served from elsewhere now.
+    #[error("the store has moved to {0}")]
+    Moved(String),
     /// A commit could not be made durable.
     #[error("the store stopped: a commit could not be made durable, and nothing more was acknowledged")]
     StoreStopped,
@@ -100,6 +103,10 @@ impl ServeProblem {
             Self::Clock(_) => "let NTP keep the clocks of this machine and of the database's".to_owned(),
             Self::Hash => "lower password-memory-kib".to_owned(),
             Self::System(_) => "see `keyfob doctor`".to_owned(),
+            Self::Moved(place) if place.starts_with("postgres") => {
+                format!("start it again with `database = \"{place}\"`")
+            }
+            Self::Moved(place) => format!("start it again without `database`, on the data directory {place}"),
             Self::StoreStopped => "check the disk: free space and health; then start again".to_owned(),
         }
     }

@@ -6,6 +6,7 @@ mod acknowledge;
 mod backup;
 mod guess_storm;
 mod kill9;
+mod moving;
 mod nodes;
 mod paths;
 mod refresh_race;

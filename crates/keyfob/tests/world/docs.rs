@@ -121,6 +121,8 @@ fn type_in(page: &str, blocks: &[Block]) {
     let script = script
         .replace("127.0.0.1:8080", &house.public().to_string())
         .replace("127.0.0.1:8081", &house.keyfob().internal.to_string());
+    let database = script.contains(DATABASE).then(Database::own);
+    let script = database.as_ref().map_or(script.clone(), |database| script.replace(DATABASE, &database.url));
     let output = shell(&house, &script);
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr);

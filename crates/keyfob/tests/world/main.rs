@@ -12,6 +12,7 @@ mod httpbin;
 mod json_server;
 mod map;
 mod matrix;
+mod moving;
 mod oauth_clients;
 mod own;
 mod postman;

@@ -40,7 +40,7 @@ async fn kids(store: &Shared, wanted: fn(Stage) -> bool) -> Vec<String> {
     keys.map(|key| key.standing.kid.to_string()).collect()
 }
 
-async fn active(store: &Shared) -> String {
+pub(crate) async fn active(store: &Shared) -> String {
     let mut active = kids(store, |stage| matches!(stage, Stage::Active { .. })).await;
     assert_eq!(active.len(), 1, "one key signs");
     active.remove(0)
@@ -52,7 +52,7 @@ async fn next(store: &Shared) -> String {
     next.remove(0)
 }
 
-fn rotation(judged: &str) -> Step {
+pub(crate) fn rotation(judged: &str) -> Step {
     Step::Rotate { judged: judged.into(), early: true }
 }
 

@@ -19,8 +19,8 @@ use super::row::{self, Value};
 use super::transaction::{Db, Reader};
 use super::{audit, locks, meta, migrate, sound};
 use crate::high_water::{HighWater, Mark, Reached};
+use crate::moving::table::TABLES;
 use crate::root_key::RootKey;
-use crate::sqlite::copy::TABLES;
 use crate::{Audit, Restored, Result, StoreError, column, sabotage};
 
 /// By how much a new life is ahead of all that is known of the one before: no node has seen a change that is further.
@@ -88,6 +88,16 @@ pub(super) async fn admit(db: &mut impl Db, path: Option<&Path>, here: Reached) 
     Ok(Some(Mark::admit(path, here)?))
 }
 
+/// The same, but nothing is made or written: for who only asks, beside a node that has the mark.
+pub(super) async fn judge(db: &mut impl Db, path: &Path, here: Reached) -> Outcome<()> {
+    if let Some(missed) = loss(db, here.incarnation).await? {
+        return Err(StoreError::RolledBack { found: here.revision.0, mark: missed.0 }.into());
+    }
+    let Some(mark) = HighWater::read(path)? else { return Ok(()) };
+    let over = mark.at.incarnation != here.incarnation && is_past(db, mark.at.incarnation).await?;
+    if over { Ok(()) } else { Ok(mark.judge(here)?) }
+}
+
 async fn accept(url: &str, acceptance: &Acceptance<'_>) -> Outcome<Restored> {
     let connection = Address::parse(url)?.connect().await?;
     sound::admit(&mut Reader(&connection)).await?;
@@ -136,9 +146,9 @@ async fn begin(connection: &Connection, acceptance: &Acceptance<'_>) -> Outcome<
     let keys_suspended = count(&db.rows(KEYS_SUSPENDED, &[&life.0, &at]).await?)?;
     let clients_suspended = count(&db.rows(CLIENTS_SUSPENDED, &[]).await?)?;
     let mut tables = Vec::new();
-    for table in TABLES {
+    for table in TABLES.iter().map(|table| table.name) {
         let rows = connection.rows_at_leisure(&format!("SELECT count(*) FROM {table}"), &[]).await?;
-        tables.push(((*table).to_owned(), count(&rows)?));
+        tables.push((table.to_owned(), count(&rows)?));
     }
     tables.sort();
     let before = connection.warnings();

@@ -14,7 +14,8 @@ use super::failure::{Outcome, corrupt};
 use super::pool::Pool;
 use super::row;
 use super::transaction::{Answer, Transaction};
-use crate::sqlite::copy::{self, Piece, TABLES};
+use crate::moving::table::TABLES;
+use crate::sqlite::copy::{self, Piece};
 use crate::{Audit, Backup, Result};
 
 /// Every read of one instant; nobody waits for it, and it may take long.
@@ -46,7 +47,7 @@ pub(super) async fn make(pool: &Pool, file: &Path, tag: [u8; 8]) -> Result<Backu
 /// Read all tables, a piece at a time. If nobody takes the pieces any more, that is the other side's failure to tell.
 async fn send(connection: &Connection, pieces: mpsc::Sender<Piece>) -> Outcome<()> {
     connection.run(BEGIN).await?;
-    for table in TABLES {
+    for table in TABLES.iter().map(|table| table.name) {
         connection.run(&format!("DECLARE backup NO SCROLL CURSOR FOR SELECT * FROM {table}")).await?;
         loop {
             let found = connection.rows(FETCH, &[]).await?;
@@ -64,7 +65,7 @@ async fn send(connection: &Connection, pieces: mpsc::Sender<Piece>) -> Outcome<(
 }
 
 /// A row as SQLite keeps it.
-fn cells(found: &Row) -> Outcome<Vec<Cell>> {
+pub(super) fn cells(found: &Row) -> Outcome<Vec<Cell>> {
     let cell = |(index, column): (usize, &tokio_postgres::Column)| -> Outcome<Cell> {
         Ok(match *column.type_() {
             Type::INT8 => row::column::<Option<i64>>(found, index)?.map_or(Cell::Null, Cell::Integer),

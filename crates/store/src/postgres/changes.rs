@@ -7,8 +7,9 @@ use keyfob_core::time::Timestamp;
 use super::connection::Statement;
 use super::failure::Outcome;
 use super::life::{self, Life};
+use super::row;
 use super::transaction::Db;
-use crate::{Result, column};
+use crate::{Result, StoreError, column};
 
 /// Changes in one answer.
 const CHANGES_MAX: usize = 1000;
@@ -18,11 +19,12 @@ const APPEND: &str = "WITH raised AS (UPDATE meta SET revision = revision + card
     SELECT raised.revision - cardinality($1::text[]) + fact.number, fact.kind, fact.id, $3 \
     FROM raised, unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS fact (kind, id, number) \
     RETURNING revision, pg_notify('keyfob_changes', revision::text)";
-/// The columns of `life::LOOK`, and the changes from the known one on. (By the key of the one row: PostgreSQL guesses hundreds
+/// The columns of `life::LOOK`, the changes from the known one on, and where the store is, if it has moved. (By the key of the one row: PostgreSQL guesses hundreds
 /// of rows in a table it has not looked at yet, and takes a fifth of a second to compile what so many would be worth.)
 const SINCE: &str = "SELECT meta.incarnation, meta.revision, \
     (SELECT revision FROM losses WHERE losses.incarnation = meta.incarnation), \
-    change.revision, change.kind, change.id, change.at \
+    change.revision, change.kind, change.id, change.at, \
+    (SELECT place FROM moves WHERE state = 'away') \
     FROM meta LEFT JOIN (SELECT revision, kind, id, at FROM changes WHERE revision >= $1 ORDER BY revision LIMIT 1001) \
     AS change ON true WHERE meta.\"only\" = 1 ORDER BY change.revision";
 
@@ -37,7 +39,11 @@ pub(super) fn append(facts: &[Fact], at: Timestamp) -> Statement {
 pub(super) async fn since(db: &mut impl Db, (life, applied): (&Life, Revision)) -> Outcome<Vec<Change>> {
     let floor = life.floor().ok_or_else(life::gone)?;
     let rows = db.rows(SINCE, &[&column::signed(applied.0)?]).await?;
-    let seen = life::seen(rows.first().ok_or_else(life::gone)?)?;
+    let first = rows.first().ok_or_else(life::gone)?;
+    if let Some(place) = row::column::<Option<String>>(first, life::SEEN_COLUMNS + life::PRINT_COLUMNS)? {
+        return Err(StoreError::Moved(place).into());
+    }
+    let seen = life::seen(first)?;
     let mut prints = Vec::with_capacity(rows.len());
     for found in &rows {
         prints.extend(life::print(found, life::SEEN_COLUMNS)?);

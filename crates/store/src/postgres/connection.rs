@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use keyfob_core::change::Revision;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::error::{DbError, Severity};
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, CopyInSink, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::CONNECT_MAX;
@@ -155,6 +156,11 @@ impl Connection {
     pub(super) async fn rows_at_leisure(&self, sql: &str, values: &[&dyn Value]) -> Outcome<Vec<Row>> {
         let parameters: Vec<_> = values.iter().map(|value| (value.sql(), value.kind())).collect();
         Ok(self.client.query_typed(sql, &parameters).await?)
+    }
+
+    /// Rows that are sent as fast as they can be written, to a table that `sql` names.
+    pub(super) async fn copy_in(&self, sql: &str) -> Outcome<CopyInSink<Bytes>> {
+        in_time(self.client.copy_in(sql)).await
     }
 
     /// Several statements in one batch: all are sent before the first answer is waited for. The answer of each, in order.

@@ -9,9 +9,12 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::StoreError;
 
+/// What the triggers of a store that moved away raise.
+const MOVED: &str = "KF001";
+
 /// Why a piece of work on the database could not be done.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// Nothing was committed, and the same work may well succeed if it is done again.
     pub(super) again: bool,
     /// The server refused a statement: the transaction is undone, and the connection is sound.
@@ -24,7 +27,7 @@ pub(super) struct Failure {
 }
 
 /// The result of work on the database.
-pub(super) type Outcome<T> = Result<T, Failure>;
+pub(crate) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     /// The database did not answer in time. It may still be at it: the connection must not be used again.
@@ -70,6 +73,10 @@ impl From<Error> for Failure {
         };
         let text = format!("{} ({})", refused.message(), refused.code().code());
         let damaged = [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(refused.code());
+        if refused.code().code() == MOVED {
+            let error = StoreError::Moved(refused.message().to_owned());
+            return Self { again: false, refused: true, given_up: false, error };
+        }
         // On a machine that is overloaded, keyfob may not get to its next statement in time.
         let given_up = *refused.code() == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
         Self {

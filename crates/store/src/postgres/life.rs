@@ -32,6 +32,9 @@ const LOOK: &str = "SELECT meta.incarnation, meta.revision, \
 /// The first columns of that, as the feed reads them too ([`super::changes`]).
 pub(super) const SEEN_COLUMNS: usize = 3;
 
+/// Those of a change, after them.
+pub(super) const PRINT_COLUMNS: usize = 4;
+
 /// A change of the feed, to be recognised by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Print {

@@ -4,18 +4,22 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use keyfob_core::change::Revision;
 use keyfob_core::id::Incarnation;
 use keyfob_core::time::Timestamp;
+use tokio_postgres::Row;
 
 use super::connection::Statement;
 use super::failure::Outcome;
 use super::life::gone;
 use super::row;
 use super::transaction::{Answer, Db, Transaction};
+use crate::high_water::Reached;
+use crate::moving::mark::State;
 use crate::root_key::RootKey;
 use crate::{Audit, Life, StoreError, column};
 
 const INSERT: &str = "INSERT INTO meta (\"only\", incarnation, root_key_check, revision) VALUES (1, $1, $2, 0) \
     ON CONFLICT DO NOTHING";
-const FIND: &str = "SELECT incarnation, root_key_check, revision FROM meta";
+const FIND: &str = "SELECT incarnation, root_key_check, revision, moves.state, moves.place \
+    FROM meta LEFT JOIN moves ON true";
 const REVISION: &str = "SELECT revision FROM meta";
 const REVISION_IN_TURN: &str = "SELECT revision FROM meta, pg_logical_emit_message(true, 'keyfob', '')";
 const LIFE: &str = "SELECT restored_at, backed_up_at FROM meta";
@@ -32,8 +36,27 @@ pub(super) async fn open(db: &mut impl Db, root_key: &RootKey, fresh: [u8; 16]) 
         found = db.row(FIND, &[]).await?;
     }
     let found = found.ok_or_else(gone)?;
-    match verify_slices_are_equal(&row::bytes::<32>(&found, 1)?, check.as_slice()) {
-        Ok(()) => Ok((Incarnation(row::bytes(&found, 0)?), Revision(column::unsigned(row::column(&found, 2)?)?))),
+    is_made_with(&found, root_key)?;
+    match row::column::<Option<&str>>(&found, 3)?.and_then(State::parse) {
+        Some(State::Arriving | State::Filled) => return Err(StoreError::Arriving.into()),
+        Some(State::Away) => return Err(StoreError::Moved(row::column(&found, 4)?).into()),
+        Some(State::Here) | None => {}
+    }
+    Ok((Incarnation(row::bytes(&found, 0)?), Revision(column::unsigned(row::column(&found, 2)?)?)))
+}
+
+/// How far the store has come, wherever it is served. Fails if there is none, or the root key is another than the store's.
+pub(super) async fn check(db: &mut impl Db, root_key: &RootKey) -> Outcome<Reached> {
+    let found = db.row(FIND, &[]).await?.ok_or(StoreError::Move("there is no keyfob store in it".to_owned()))?;
+    is_made_with(&found, root_key)?;
+    let revision = Revision(column::unsigned(row::column(&found, 2)?)?);
+    Ok(Reached { incarnation: Incarnation(row::bytes(&found, 0)?), revision })
+}
+
+fn is_made_with(found: &Row, root_key: &RootKey) -> Outcome<()> {
+    let check = root_key.derive("check-value");
+    match verify_slices_are_equal(&row::bytes::<32>(found, 1)?, check.as_slice()) {
+        Ok(()) => Ok(()),
         Err(_) => Err(StoreError::WrongRootKey.into()),
     }
 }

@@ -14,6 +14,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_nodes.sql"),
     include_str!("migrations/0003_lives.sql"),
+    include_str!("migrations/0004_moves.sql"),
 ];
 
 /// Others may be at it for as long as it takes; the lock is `kfob` in ASCII ([`super::locks::SCHEMA`]).
@@ -32,6 +33,13 @@ const RECORD: &str = "INSERT INTO migrations (number, sha256) VALUES ($1, $2)";
 /// Bring the schema up to date.
 pub(super) async fn migrate(connection: &Connection) -> Outcome<()> {
     run(connection, STEPS).await
+}
+
+/// Whether it is up to date; no error if there is nothing at all.
+pub(super) async fn is_current(connection: &Connection) -> Outcome<bool> {
+    let objects = connection.rows(OBJECT_COUNT, &[]).await?;
+    let ours = objects.first().map_or(Ok(0), |objects| row::count(objects, 1))? > 0;
+    Ok(ours && applied(connection, STEPS).await? == STEPS.len())
 }
 
 pub(super) async fn run(connection: &Connection, steps: &[&str]) -> Outcome<()> {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use keyfob_core::change::Revision;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 use tokio::sync::{mpsc, oneshot};
@@ -12,24 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::backup::{Draft, refused, verify};
 use super::failure::Outcome;
 use super::{meta, migrate};
+use crate::moving::table::TABLES;
 use crate::{Backup, Result, StoreError};
-
-/// What is copied: all tables but that of the schema's own steps, which are each backend's.
-pub(crate) const TABLES: &[&str] = &[
-    "meta",
-    "users",
-    "sessions",
-    "refresh_tokens",
-    "api_keys",
-    "clients",
-    "attempts",
-    "throttles",
-    "failed_sign_ins",
-    "signing_keys",
-    "policies",
-    "changes",
-    "audit",
-];
 
 /// What arrives.
 pub(crate) enum Piece {
@@ -63,16 +48,7 @@ fn make(file: &Path, tag: [u8; 8], pieces: mpsc::Receiver<Piece>) -> Outcome<Bac
         return Err(refused(file, "it is there already, and a backup never overwrites"));
     }
     let draft = Draft::new(file, tag).map_err(|cause| refused(file, cause))?;
-    let db = Connection::open_with_flags(draft.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // A draft that is not finished is thrown away, and a finished one is synced below: a journal would only cost.
-    db.pragma_update_and_check(None, "journal_mode", "off", |_| Ok(()))?;
-    db.pragma_update(None, "synchronous", "OFF")?;
-    db.pragma_update(None, "foreign_keys", false)?;
-    migrate::migrate_to_shared(&db)?;
-    let expected = insert_all(&db, file, pieces)?;
-    migrate::migrate(&db)?;
-    let revision = meta::revision(&db)?;
-    drop(db);
+    let (revision, expected) = insert_into(draft.path(), file, pieces)?;
     let tables = verify(draft.path())?;
     if tables.iter().any(|(name, rows)| expected.get(name.as_str()).is_some_and(|expected| expected != rows)) {
         return Err(refused(file, "the copy has not the rows of the database; is the disk sound?"));
@@ -81,9 +57,26 @@ fn make(file: &Path, tag: [u8; 8], pieces: mpsc::Receiver<Piece>) -> Outcome<Bac
     Ok(Backup { revision, bytes, tables })
 }
 
+/// Make the tables of an empty file from the pieces. Its revision, and how many rows each table got. `file` is its name to be.
+pub(super) fn insert_into(
+    draft: &Path,
+    file: &Path,
+    pieces: mpsc::Receiver<Piece>,
+) -> Outcome<(Revision, BTreeMap<&'static str, u64>)> {
+    let db = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // A draft that is not finished is thrown away, and a finished one is synced by its maker: a journal would only cost.
+    db.pragma_update_and_check(None, "journal_mode", "off", |_| Ok(()))?;
+    db.pragma_update(None, "synchronous", "OFF")?;
+    db.pragma_update(None, "foreign_keys", false)?;
+    migrate::migrate_to_shared(&db)?;
+    let inserted = insert_all(&db, file, pieces)?;
+    migrate::migrate(&db)?;
+    Ok((meta::revision(&db)?, inserted))
+}
+
 /// Insert what arrives; how many rows each table got.
 fn insert_all(db: &Connection, file: &Path, mut pieces: mpsc::Receiver<Piece>) -> Outcome<BTreeMap<&'static str, u64>> {
-    let mut inserted: BTreeMap<_, u64> = TABLES.iter().map(|table| (*table, 0)).collect();
+    let mut inserted: BTreeMap<_, u64> = TABLES.iter().map(|table| (table.name, 0)).collect();
     db.execute_batch("BEGIN")?;
     loop {
         match pieces.blocking_recv() {

@@ -6,7 +6,7 @@ use crate::StoreError;
 
 /// Why a piece of work on the database could not be done.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// The disk or the file can no longer be trusted: after it nothing may be written, let alone acknowledged. After a
     /// failed fsync the kernel may report the next one as good though the bytes are gone, so there is no retry.
     pub(super) fatal: bool,
@@ -15,7 +15,7 @@ pub(super) struct Failure {
 }
 
 /// The result of work on the database.
-pub(super) type Outcome<T> = Result<T, Failure>;
+pub(crate) type Outcome<T> = Result<T, Failure>;
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {

@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0010_session_use.sql"),
     include_str!("migrations/0011_suspended_by_restore.sql"),
     include_str!("migrations/0012_token_chains.sql"),
+    include_str!("migrations/0013_moves.sql"),
 ];
 
 /// How many of the first steps make the tables that other backends have too: the steps after them only arrange rows for `SQLite`.
@@ -54,6 +55,11 @@ pub(super) fn is_empty(db: &Connection) -> Outcome<bool> {
 /// Bring the schema up to date, in one transaction.
 pub(super) fn migrate(db: &Connection) -> Outcome<()> {
     run(db, STEPS)
+}
+
+/// Whether every step of this version has run.
+pub(super) fn is_current(db: &Connection) -> Outcome<bool> {
+    Ok(applied(db, STEPS)? == STEPS.len())
 }
 
 /// Make the tables as other backends have them, for their rows; [`migrate`] brings those into this backend's form.

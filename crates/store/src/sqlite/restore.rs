@@ -19,12 +19,15 @@ use keyfob_core::id::Incarnation;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{Failure, Outcome};
-use super::{audit, backup, connection, meta, migrate};
+use super::{audit, backup, connection, meta, migrate, moving};
 use crate::high_water::{HighWater, Reached};
+use crate::moving::mark::State;
 use crate::root_key::RootKey;
 use crate::{Audit, Restored, Result, StoreError, column, sabotage};
 
 const BEGIN_LIFE: &str = "UPDATE meta SET incarnation = ?1, revision = ?2, restored_at = ?3";
+/// A store that moved away is one again, in another life.
+const FORGET_MOVE: &str = "DELETE FROM moves";
 const SUSPEND_CLIENTS: &str = "UPDATE clients SET status = 'suspended', by_restore = 1 WHERE status = 'active'";
 const END_SESSIONS: &str = "UPDATE sessions SET ended_at = ?1 WHERE ended_at IS NULL";
 
@@ -94,7 +97,8 @@ fn accept(path: &Path, life: &NewLife<'_>) -> Outcome<Restored> {
     let here = Reached { incarnation: meta::open(&db, life.root_key, life.incarnation)?, revision: from };
     // A mark that is damaged admits nothing, and this replaces it.
     let mark = HighWater::read(life.mark).unwrap_or(None);
-    if mark.is_some_and(|mark| mark.judge(here).is_ok()) || !life.mark.exists() {
+    let moved = moving::mark(&db)?.is_some_and(|mark| mark.state == State::Away);
+    if !moved && (mark.is_some_and(|mark| mark.judge(here).is_ok()) || !life.mark.exists()) {
         return Err(refused("the database is the one that was last served, with nothing missing: nothing was done"));
     }
     let reached = reached(life, mark.map_or(from, |mark| mark.highest()).max(from));
@@ -132,6 +136,7 @@ fn begin(db: &Connection, life: &NewLife<'_>, reached: Reached) -> Outcome<u64> 
     db.execute_batch("BEGIN IMMEDIATE")?;
     let ended = db.execute(END_SESSIONS, [at])?;
     db.execute(SUSPEND_CLIENTS, [])?;
+    db.execute(FORGET_MOVE, [])?;
     audit::append(db, life.by)?;
     if !sabotage::chosen(sabotage::SAME_LIFE) {
         db.execute(BEGIN_LIFE, (reached.incarnation.0, column::signed(reached.revision.0)?, at))?;
@@ -160,7 +165,7 @@ const SUSPENDED: &str =
 
 /// Empty the old database's log into it, so that one file is all of it. Its revision; `None` if there is no old database, or
 /// none that can be read any more: that is why people restore.
-fn settle_old(path: &Path) -> Outcome<Option<Revision>> {
+pub(super) fn settle_old(path: &Path) -> Outcome<Option<Revision>> {
     if !path.exists() {
         return Ok(None);
     }
@@ -181,7 +186,7 @@ fn settle_old(path: &Path) -> Outcome<Option<Revision>> {
 }
 
 /// Give the old database a dated name beside its own, with its log if that could not be emptied.
-fn keep(path: &Path, date: &str) -> Outcome<Option<PathBuf>> {
+pub(super) fn keep(path: &Path, date: &str) -> Outcome<Option<PathBuf>> {
     if !path.exists() {
         return Ok(None);
     }
@@ -230,25 +235,29 @@ fn copy(file: &Path, draft: &Path) -> std::io::Result<()> {
         }
     }
     let mut source = File::open(file)?;
-    let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    std::io::copy(&mut source, &mut target).map(drop)
+    std::io::copy(&mut source, &mut make_private(draft)?).map(drop)
+}
+
+/// A new file that is its owner's alone.
+pub(super) fn make_private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn log_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
-fn sync(path: &Path) -> Outcome<()> {
+pub(super) fn sync(path: &Path) -> Outcome<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(unavailable)
 }
 
-fn sync_directory(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
     File::open(crate::directory_of(path))?.sync_all()
 }
 
@@ -269,6 +278,6 @@ fn refused(why: impl Into<String>) -> Failure {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
-fn unavailable(cause: std::io::Error) -> Failure {
+pub(super) fn unavailable(cause: std::io::Error) -> Failure {
     StoreError::Unavailable(cause.to_string()).into()
 }

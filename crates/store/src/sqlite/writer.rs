@@ -11,8 +11,8 @@
 //! closes with it, which is how the program learns that it should stop. A full disk is no such failure: `SQLite` wrote
 //! no commit record, the transaction is rolled back, and writing goes on when there is room again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use keyfob_core::change::{Fact, Revision};
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::failure::{Failure, Outcome};
 use super::intention::{Durability, Fatal, Intention, Pending};
-use super::{changes, meta};
+use super::{changes, meta, moving};
 use crate::high_water::Mark;
 use crate::{Result, StoreError, sabotage};
 
@@ -55,6 +55,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Shared {
     closed: AtomicBool,
+    /// Where the store went, once this process knows that it did.
+    moved: OnceLock<String>,
     commits: AtomicU64,
     intentions: AtomicU64,
 }
@@ -103,8 +105,8 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let intention = Box::new(Pending { work: Some(work), result: None, durability, reply });
         let queue = self.queue.as_ref().ok_or_else(closed)?;
-        queue.send(intention).await.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        queue.send(intention).await.map_err(|_| self.why_closed())?;
+        answer.await.unwrap_or_else(|_| Err(self.why_closed()))
     }
 
     /// Intentions handed in since the start.
@@ -119,7 +121,11 @@ impl Writer {
 
     /// Fail if the writer has closed: then reads are not to be trusted either.
     pub(super) fn check_open(&self) -> Result<()> {
-        if self.shared.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+        if self.shared.closed.load(Ordering::Acquire) { Err(self.why_closed()) } else { Ok(()) }
+    }
+
+    fn why_closed(&self) -> StoreError {
+        self.shared.moved.get().map_or_else(closed, |place| StoreError::Moved(place.clone()))
     }
 
     /// How many transactions were committed.
@@ -258,6 +264,7 @@ impl Desk {
 
     fn run_batch(&self, batch: &mut Vec<Box<dyn Intention>>) -> Outcome<Revision> {
         self.execute(BEGIN)?;
+        self.refuse_moved()?;
         let mut transaction = Transaction { db: &self.db, revision: self.revision };
         for intention in batch.iter_mut() {
             let before = transaction.revision;
@@ -289,6 +296,17 @@ impl Desk {
             error: StoreError::Unavailable(format!("the commit failed: {cause}")),
         })?;
         Ok(transaction.revision)
+    }
+
+    /// Another process may have moved the store since the last transaction: then this was the last. Once it was moved away
+    /// nothing is written here, and nothing that is remembered of it may be believed.
+    fn refuse_moved(&self) -> Outcome<()> {
+        moving::admit(&self.db).map_err(|failure| {
+            if let StoreError::Moved(place) = &failure.error {
+                let _ = self.shared.moved.set(place.clone());
+            }
+            Failure { fatal: failure.fatal || matches!(failure.error, StoreError::Moved(_)), ..failure }
+        })
     }
 
     fn execute(&self, sql: &str) -> Outcome<()> {

@@ -46,6 +46,15 @@ pub(super) async fn backup(desk: &Desk, actor: &str, file: &Path) -> Result<Outc
     }))
 }
 
+pub(super) async fn stand_down(desk: &Desk) -> Result<Outcome, Problem> {
+    let shared = desk.store.nodes().is_some();
+    match desk.store.stand_down().await {
+        Ok(()) => Ok(Outcome::StoodDown { moved: false, shared }),
+        Err(StoreError::Moved(_)) => Ok(Outcome::StoodDown { moved: true, shared }),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
 /// An incarnation as people compare it.
 pub(in crate::control) fn hex(incarnation: Incarnation) -> String {
     format!("{:032x}", u128::from_be_bytes(incarnation.0))

@@ -51,6 +51,36 @@ pub struct RestoredView {
     pub tables: Vec<TableView>,
 }
 
+/// A store that was moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedView {
+    /// Where it was: a data directory, or a URL without a password.
+    pub from: String,
+    /// Where it is.
+    pub to: String,
+    /// Whether it was there before, and nothing was done.
+    pub already: bool,
+    /// Whether an earlier move was finished, which had been cut off after it had compared both sides.
+    pub finished: bool,
+    /// What was moved; nothing if there was nothing to copy.
+    pub tables: Vec<MovedTableView>,
+    /// For how many milliseconds nothing could be written.
+    pub held_ms: u64,
+    /// How many milliseconds it all took.
+    pub took_ms: u64,
+}
+
+/// A table that was moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedTableView {
+    /// Its name.
+    pub name: String,
+    /// Its rows, equal on both sides.
+    pub rows: u64,
+    /// The sum of the SHA-256 of its rows, equal on both sides.
+    pub digest: String,
+}
+
 /// How many rows a table has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableView {

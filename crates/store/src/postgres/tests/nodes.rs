@@ -131,7 +131,7 @@ async fn a_lease_is_renewed_while_requests_hold_every_connection() {
 /// All that a node needs that guards and neither signs in nor changes anything: no password hash among it.
 const GUARD: &str = "\
     CREATE ROLE guard LOGIN; \
-    GRANT SELECT ON migrations, meta, sessions, api_keys, clients, signing_keys, policies, changes, \
+    GRANT SELECT ON migrations, moves, meta, sessions, api_keys, clients, signing_keys, policies, changes, \
     past_lives, losses TO guard; \
     GRANT SELECT (id, username, status, roles, auth_version, created_at) ON users TO guard";
 
