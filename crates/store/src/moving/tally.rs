@@ -32,6 +32,13 @@ impl Tally {
         self.low = self.low.wrapping_add(half(16));
     }
 
+    /// These rows more, and those fewer.
+    pub(crate) fn change(&mut self, more: Self, fewer: Self) {
+        self.rows = self.rows.wrapping_add(more.rows).wrapping_sub(fewer.rows);
+        self.high = self.high.wrapping_add(more.high).wrapping_sub(fewer.high);
+        self.low = self.low.wrapping_add(more.low).wrapping_sub(fewer.low);
+    }
+
     /// As people compare it.
     pub(crate) fn hex(&self) -> String {
         format!("{:032x}{:032x}", self.high, self.low)
@@ -158,6 +165,22 @@ mod tests {
         assert!(known.is_news(table, &row(2, "B")) && !known.is_news(table, &row(3, "c")));
         let (gone, third) = known.end();
         assert!(gone.is_empty() && first != second && second.hex() != third.hex());
+    }
+
+    #[test]
+    fn a_digest_that_follows_the_changes_is_that_of_all_rows() {
+        let of = |rows: &[Row]| {
+            let mut tally = Tally::default();
+            for row in rows {
+                tally.add(&hash(row));
+            }
+            tally
+        };
+        let mut tally = of(&[row(1, "a"), row(2, "b")]);
+        tally.change(of(&[row(2, "B"), row(3, "c")]), of(&[row(2, "b")]));
+        assert_eq!(tally, of(&[row(1, "a"), row(2, "B"), row(3, "c")]));
+        tally.change(Tally::default(), of(&[row(1, "a")]));
+        assert_eq!(tally, of(&[row(2, "B"), row(3, "c")]));
     }
 
     #[test]

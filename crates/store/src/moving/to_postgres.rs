@@ -5,6 +5,7 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 use super::mark::{Mark, State};
+use super::tally::Tally;
 use super::{Begun, MovedTable, Plan, Told, adding_up, aside, compare};
 use crate::postgres::arriving::{Arriving, Delta};
 use crate::root_key::RootKey;
@@ -27,6 +28,8 @@ pub struct ToPostgres {
     target: Arriving,
     away: Mark,
     by: Audit,
+    /// What each table of the target has, once all of it was read and compared.
+    tallies: Vec<Tally>,
 }
 
 impl ToPostgres {
@@ -55,7 +58,7 @@ impl ToPostgres {
             (Some(mark), _) => return Err(StoreError::Moved(mark.place.clone())),
         };
         let away = Mark { id, state: State::Away, place: plan.to };
-        Ok((Self { source: Some(source), target, away, by: plan.by.clone() }, begun))
+        Ok((Self { source: Some(source), target, away, by: plan.by.clone(), tallies: Vec::new() }, begun))
     }
 
     /// Copy everything, and then again what changed meanwhile, while the store is served.
@@ -79,16 +82,20 @@ impl ToPostgres {
         let (source, reading) = read?;
         self.source = Some(source);
         filled?;
-        reading?;
+        let mut here = reading?.tallies;
+        // All of it is read and compared now: to read it again while the writer is held would take as long.
+        self.tallies = self.target.tallies().await?;
+        compare(&here, &self.tallies)?;
         for _ in 0..READINGS_MAX {
-            let (delta, _) = self.read_what_changed().await?;
+            let (delta, reading) = self.read_what_changed().await?;
             let left: usize = delta.rows.iter().chain(&delta.gone).map(Vec::len).sum();
-            self.target.follow(&delta).await?;
+            self.target.follow(&delta, &mut self.tallies).await?;
+            here = reading.tallies;
             if left <= FEW {
                 break;
             }
         }
-        Ok(())
+        compare(&here, &self.tallies).map(drop)
     }
 
     /// Hold the writer, copy what is left, compare both sides, and mark the source as moved. From here on nothing can be
@@ -115,8 +122,8 @@ impl ToPostgres {
         held?;
         self.source = Some(source);
         let (delta, reading) = self.read_what_changed().await?;
-        self.target.follow(&delta).await?;
-        let moved = compare(&reading.tallies, &self.target.tallies().await?)?;
+        self.target.follow(&delta, &mut self.tallies).await?;
+        let moved = compare(&reading.tallies, &self.tallies)?;
         let at = self.by.at.micros();
         self.target.filled(at).await?;
         let (source, away) = (self.source.take().ok_or_else(broken_off)?, self.away.clone());

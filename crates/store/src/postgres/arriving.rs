@@ -128,26 +128,33 @@ impl Arriving {
         self.connection.run_at_leisure(&format!("ANALYZE {}", names())).await
     }
 
-    /// Bring it up to what the source was found to be.
-    pub(crate) async fn follow(&self, delta: &Delta) -> Outcome<()> {
+    /// Bring it up to what the source was found to be. `tallies`, what each table has, follow by the rows that are read in the
+    /// tables before and after.
+    pub(crate) async fn follow(&self, delta: &Delta, tallies: &mut [Tally]) -> Outcome<()> {
         self.held(async {
             let of = |lists: &[Vec<Row>], index: usize| lists.get(index).is_some_and(|rows| !rows.is_empty());
             for (index, table) in TABLES.iter().enumerate() {
                 if of(&delta.rows, index) {
                     self.bring("news", table, table.columns.len(), &delta.rows[index]).await?;
+                    let before =
+                        copying::tally_by_key(&self.connection, table, &format!("news_{}", table.name)).await?;
+                    tallies[index].change(Tally::default(), before);
                 }
             }
             // First what is gone, for its name may be another's now; and what refers to others before those.
             for (index, table) in TABLES.iter().enumerate().rev() {
                 if of(&delta.gone, index) {
                     self.bring("gone", table, table.key, &delta.gone[index]).await?;
+                    let before =
+                        copying::tally_by_key(&self.connection, table, &format!("gone_{}", table.name)).await?;
+                    tallies[index].change(Tally::default(), before);
                     self.delete("gone", table).await?;
                 }
                 if of(&delta.rows, index) && !table.referenced {
                     self.delete("news", table).await?;
                 }
             }
-            for (_, table) in TABLES.iter().enumerate().filter(|(index, _)| of(&delta.rows, *index)) {
+            for (index, table) in TABLES.iter().enumerate().filter(|(index, _)| of(&delta.rows, *index)) {
                 let columns = &table.columns[table.key..];
                 let set: Vec<String> =
                     columns.iter().map(|(name, _)| format!("\"{name}\" = excluded.\"{name}\"")).collect();
@@ -159,6 +166,8 @@ impl Arriving {
                     if table.referenced { &again } else { "" }
                 );
                 self.connection.run_at_leisure(&sql).await?;
+                let after = copying::tally_by_key(&self.connection, table, &format!("news_{}", table.name)).await?;
+                tallies[index].change(after, Tally::default());
             }
             Ok(())
         })

@@ -7,7 +7,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::backup;
 use super::connection::Connection;
 use super::failure::Outcome;
-use crate::moving::table::{Kind, TABLES, list};
+use crate::moving::table::{Kind, TABLES, Table, list};
 use crate::moving::tally::{Tally, hash};
 
 /// What takes rows of these columns into that table.
@@ -25,23 +25,40 @@ pub(super) async fn writer(
 pub(super) async fn tallies(connection: &Connection) -> Outcome<Vec<Tally>> {
     let mut tallies = Vec::with_capacity(TABLES.len());
     for table in TABLES {
-        let mut tally = Tally::default();
-        let list = table.column_list();
-        let sql = format!("DECLARE moving NO SCROLL CURSOR FOR SELECT {list} FROM \"{}\"", table.name);
-        connection.run(&sql).await?;
-        loop {
-            let rows = connection.rows_at_leisure("FETCH 2000 FROM moving", &[]).await?;
-            if rows.is_empty() {
-                break;
-            }
-            for found in &rows {
-                tally.add(&hash(&backup::cells(found)?));
-            }
-        }
-        connection.run("CLOSE moving").await?;
-        tallies.push(tally);
+        tallies.push(tally_of(connection, &format!("SELECT {} FROM \"{}\"", table.column_list(), table.name)).await?);
     }
     Ok(tallies)
+}
+
+/// What those rows of the table are whose keys are in that table of the transaction's own.
+pub(super) async fn tally_by_key(connection: &Connection, table: &Table, keys: &str) -> Outcome<Tally> {
+    let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("its.\"{name}\"")).collect();
+    let key: Vec<String> =
+        table.columns[..table.key].iter().map(|(name, _)| format!("its.\"{name}\" = key.\"{name}\"")).collect();
+    let sql = format!(
+        "SELECT {} FROM \"{}\" its JOIN \"{keys}\" key ON {}",
+        columns.join(", "),
+        table.name,
+        key.join(" AND ")
+    );
+    tally_of(connection, &sql).await
+}
+
+/// What a statement finds.
+async fn tally_of(connection: &Connection, sql: &str) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    connection.run_at_leisure(&format!("DECLARE moving NO SCROLL CURSOR FOR {sql}")).await?;
+    loop {
+        let rows = connection.rows_at_leisure("FETCH 2000 FROM moving", &[]).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for found in &rows {
+            tally.add(&hash(&backup::cells(found)?));
+        }
+    }
+    connection.run("CLOSE moving").await?;
+    Ok(tally)
 }
 
 fn sql_type(kind: Kind) -> Type {

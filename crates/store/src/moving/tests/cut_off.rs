@@ -94,19 +94,33 @@ async fn another_store_or_another_program_in_the_target_is_refused() {
     assert!(leaving.err().unwrap().to_string().contains("not finished"));
 }
 
+/// Whoever comes into the target is an administrator there.
+const PROMOTES: &str = "CREATE FUNCTION promote() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN NEW.roles = 'keyfob-admin'; RETURN NEW; END $$; \
+    CREATE TRIGGER promote BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION promote()";
+
 #[tokio::test]
 async fn a_store_that_differs_from_what_was_sent_is_not_handed_over() {
-    let place = Place::new();
-    let (store, _) = filled(&place.path).await;
-    let (mut moving, _) = begin(&place, false).await.unwrap();
-    moving.copy(&mut |_, _| {}).await.unwrap();
-    let (client, connection) = tokio_postgres::connect(&place.database.url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute("UPDATE users SET roles = 'keyfob-admin' WHERE username = 'alice'").await.unwrap();
-    let refusal = moving.hand_over().await.unwrap_err().to_string();
-    assert!(refusal.contains("not what was sent") && refusal.contains("users"), "{refusal}");
-    store.set_policy("goes on", &audit("policy.set", START)).await.unwrap();
-    store.stand_down().await.unwrap();
+    for late in [false, true] {
+        let place = Place::new();
+        let (store, _) = filled(&place.path).await;
+        let (mut moving, _) = begin(&place, false).await.unwrap();
+        let (client, connection) = tokio_postgres::connect(&place.database.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let refusal = if late {
+            moving.copy(&mut |_, _| {}).await.unwrap();
+            client.batch_execute(PROMOTES).await.unwrap();
+            made(&store, "eve").await;
+            moving.hand_over().await.unwrap_err()
+        } else {
+            client.batch_execute(PROMOTES).await.unwrap();
+            moving.copy(&mut |_, _| {}).await.unwrap_err()
+        };
+        let refusal = refusal.to_string();
+        assert!(refusal.contains("not what was sent") && refusal.contains("users"), "{refusal}");
+        store.set_policy("goes on", &audit("policy.set", START)).await.unwrap();
+        store.stand_down().await.unwrap();
+    }
 }
 
 #[tokio::test]
