@@ -16,6 +16,7 @@ struct Campaign {
 const CAMPAIGNS: &[Campaign] = &[
     Campaign { name: "kill9", cycle: "kill -9 amid logins and revocations, then a restart", full: 200 },
     Campaign { name: "backup", cycle: "a backup amid logins, and restores, both cut by kill -9", full: 200 },
+    Campaign { name: "moving", cycle: "a store moved to PostgreSQL and back amid logins, cut by kill -9", full: 100 },
     Campaign { name: "revoke_race", cycle: "a revoking command while its victim calls at full speed", full: 50 },
     Campaign { name: "refresh_race", cycle: "2 to 16 clients that use one refresh token at once", full: 10_000 },
     Campaign { name: "guess_storm", cycle: "1,000 parallel guesses and 50 parallel right logins", full: 20 },
