@@ -48,7 +48,7 @@ pub fn run(data: &Path) -> Outcome<Vec<Figure>> {
 
 /// Refreshes a second with one caller for each family. Leaves the newest token of each.
 #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 refreshes")]
-async fn rate(store: &Arc<dyn Store>, newest: &mut [Opaque]) -> Outcome<f64> {
+pub(crate) async fn rate(store: &Arc<dyn Store>, newest: &mut [Opaque]) -> Outcome<f64> {
     let start = clock::instant();
     let mut callers = JoinSet::new();
     for (index, token) in newest.iter().cloned().enumerate() {
@@ -76,7 +76,7 @@ async fn call(store: &dyn Store, mut token: Opaque, start: Instant) -> Outcome<(
 }
 
 /// One use of `presented`, as the token endpoint saves it; its successor.
-async fn once(store: &dyn Store, presented: &Opaque) -> Outcome<Opaque> {
+pub(crate) async fn once(store: &dyn Store, presented: &Opaque) -> Outcome<Opaque> {
     let now = clock::now();
     let successor = Opaque::new(Kind::Refresh, &clock::random());
     let day = Duration::from_hours(24);

@@ -31,7 +31,7 @@ pub const ORIGIN: &str = "http://bench.test";
 pub const POLICY: &str = "[roles]\nanalyst = [\"reports:read\"]\n\n\
     [[routes]]\npath = \"/reports/{*rest}\"\nmethods = [\"GET\"]\nrequire = [\"reports:read\"]\n";
 /// Writes that are under way at once, so that they share commits.
-const PARALLEL: usize = 256;
+const PARALLEL: usize = 64;
 /// How long tokens and sessions live: longer than any run.
 const LIFE: Duration = Duration::from_hours(24);
 
@@ -53,11 +53,19 @@ impl House {
     /// # Errors
     /// If the directory cannot be written.
     pub async fn build(data: &Path, users: usize, algorithm: Algorithm) -> Outcome<Self> {
-        let open = control::open_store(data)?;
+        let settings = Settings { data: data.to_owned(), signing_algorithm: algorithm, ..Settings::default() };
+        Self::build_with(&settings, users).await
+    }
+
+    /// The same in the store that the settings name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn build_with(settings: &Settings, users: usize) -> Outcome<Self> {
+        let open = control::open(settings).await?;
         let by = audit("bench.prepared");
         open.store.set_public_url(None, ORIGIN, &by).await?;
         open.store.set_policy(POLICY, &by).await?;
-        let settings = Settings { signing_algorithm: algorithm, ..Settings::default() };
         let keys = Keys::load_or_make(&*open.store, settings.schedule()).await?;
         let (issuer, audience) = (ORIGIN.into(), ORIGIN.into());
         let profile = Profile { issuer, audience, leeway: Duration::from_secs(30), tagger: open.tagger.clone() };
@@ -98,6 +106,14 @@ impl House {
     pub async fn sessions(&self, count: usize) -> Outcome<Vec<Claims>> {
         let started = self.start(count).await?;
         Ok(started.into_iter().map(|(claims, _)| claims).collect())
+    }
+
+    /// The same, with the refresh token of each.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn started(&self, count: usize) -> Outcome<Vec<(Claims, Opaque)>> {
+        self.start(count).await
     }
 
     /// The same, for the refresh token of each.
@@ -208,7 +224,7 @@ async fn sign_in(
         sessions_max: u32::MAX,
         auth_version: user.auth_version,
         rehash: None,
-        audit: audit("session.started"),
+        audit: Audit { actor: user_id.to_string(), subject: id.to_string(), ..audit("session.started") },
     };
     store.record_login(&login).await.map(drop)
 }

@@ -3,7 +3,11 @@
 //! what it starts. Nothing here is part of the program.
 
 pub mod cache;
+pub mod capacity;
 pub mod chains;
+#[expect(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "the store's own tests use all of it")]
+#[path = "../../crates/store/src/postgres/tests/cluster.rs"]
+pub(crate) mod cluster;
 pub mod decision;
 pub mod doors;
 pub mod figure;
@@ -16,6 +20,7 @@ pub mod load;
 pub mod login;
 pub mod memory;
 pub mod place;
+pub mod postgres;
 pub mod process;
 pub mod refresh;
 pub mod sessions;

@@ -7,10 +7,21 @@ use std::process::{Command, ExitCode};
 
 use bench::figure::{self, Figure};
 use bench::place::{self, LOAD, sibling};
-use bench::{Outcome, doors, flood, introspect, login, memory, refresh, sessions, steps};
+use bench::{Outcome, capacity, doors, flood, introspect, login, memory, postgres, refresh, sessions, steps};
 
-const SECTIONS: &[&str] =
-    &["doors", "login", "flood", "memory", "refresh", "sessions", "introspect", "inprocess", "instructions"];
+const SECTIONS: &[&str] = &[
+    "doors",
+    "login",
+    "flood",
+    "memory",
+    "refresh",
+    "sessions",
+    "introspect",
+    "postgres",
+    "capacity",
+    "inprocess",
+    "instructions",
+];
 /// What the section `inprocess` runs: programs and their parts.
 const IN_PROCESS: &[(&str, &str)] = &[("inprocess", "decision"), ("allocations", "count"), ("inprocess", "cache")];
 
@@ -43,6 +54,8 @@ fn run(arguments: &[String]) -> Outcome<bool> {
             "instructions" => steps::figures(folder.path()),
             "memory" => memory::run(folder.path()),
             "sessions" => sessions::run(folder.path(), rounds),
+            "postgres" => postgres::run(folder.path(), rounds),
+            "capacity" => capacity::run(folder.path()),
             "introspect" => introspect::run(folder.path(), rounds),
             "refresh" => refresh::run(folder.path(), rounds).and_then(|rows| {
                 extra += &in_process(folder.path(), &[("inprocess", "refresh")])?;

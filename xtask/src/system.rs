@@ -46,6 +46,7 @@ pub(crate) const BENCH: &[Need] = &[
     Need { name: "nginx", packages: &["nginx"], present: nginx_is_there },
     // It has no way to succeed without an address: with `-v` it prints its version and fails.
     Need { name: "wrk", packages: &["wrk"], present: || succeeds("sh", &["-c", "command -v wrk"]) },
+    Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
     Need { name: "taskset", packages: &["util-linux"], present: || succeeds("taskset", &["--version"]) },
 ];
 
