@@ -43,8 +43,8 @@ pub enum StoreError {
     /// The store was moved elsewhere: what is left here is never served again.
     #[error("the store has moved to {0}")]
     Moved(String),
-    /// A move into this database was not finished: what is in it is no store.
-    #[error("a move into this database was begun and not finished: what is in it is no store yet")]
+    /// A move into this database, or this directory, was not finished: what is in it is no store.
+    #[error("a move to here was begun and not finished: what there is is no store yet")]
     Arriving,
     /// A move cannot be done.
     #[error("the store cannot move: {0}")]

@@ -96,6 +96,7 @@ struct Sqlite {
 impl Sqlite {
     fn open(path: &Path, options: Options) -> Result<Self> {
         sabotage::confess();
+        arriving::admit_new(path)?;
         Ok(Self::start(connection::open(path)?, path, options)?)
     }
 

@@ -55,12 +55,31 @@ impl Hold {
 
     /// Own the directory if nobody does.
     pub(super) fn attempt(dir: &Path) -> Result<Taken, Problem> {
+        Self::lock(dir, "lock")
+    }
+
+    /// Be the only move of this directory's store, with no restore beside it. Its server may run meanwhile.
+    ///
+    /// # Errors
+    /// [`Problem`] if another one is under way.
+    pub(super) fn of_moves(dir: &Path) -> Result<Self, Problem> {
+        match Self::lock(dir, "move.lock")? {
+            Taken::Ours(hold) => Ok(hold),
+            Taken::Theirs(holder) => {
+                let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                Err(Problem::refused(format!("the store of {} is being moved, or restored, by {who}", dir.display()))
+                    .hint("wait until that has ended, or end it: a move that was cut off is run again"))
+            }
+        }
+    }
+
+    fn lock(dir: &Path, name: &str) -> Result<Taken, Problem> {
         let unusable = |cause: std::io::Error| {
             Problem::refused(format!("cannot use the data directory {}: {cause}", dir.display()))
                 .hint("give a directory that this user can write with `--data`")
         };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-        let path = dir.join("lock");
+        let path = dir.join(name);
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)

@@ -35,6 +35,7 @@ pub async fn to_postgres(settings: &Settings, told: Told<'_>) -> Result<MovedVie
         return Err(Problem::refused(format!("there is no SQLite store in {}", dir.display()))
             .hint("name its data directory with `--data`"));
     }
+    let _moves = Hold::of_moves(dir)?;
     let began = clock::boot();
     let mut hold = served_by(dir).await?;
     let root_key = root_key_of(dir)?;
@@ -66,8 +67,14 @@ pub async fn to_postgres(settings: &Settings, told: Told<'_>) -> Result<MovedVie
 pub async fn to_sqlite(settings: &Settings, told: Told<'_>) -> Result<MovedView, Problem> {
     let (dir, database) = (&settings.data, target(settings)?);
     let path = dir.join("keyfob.db");
-    let began = clock::boot();
     let root_key = root_key_of(dir)?;
+    let _moves = Hold::of_moves(dir)?;
+    let began = clock::boot();
+    // Nobody begins another store in it meanwhile. If a server has it, that is a node of the database, which ends with the mark.
+    let free = match Hold::attempt(dir)? {
+        Taken::Ours(hold) => Some(hold),
+        Taken::Theirs(_) => None,
+    };
     let (url, to) = (direct(database)?, place_of(dir)?);
     let by = by(&to);
     let high_water = root_key_file(dir).mark(dir);
@@ -83,8 +90,10 @@ pub async fn to_sqlite(settings: &Settings, told: Told<'_>) -> Result<MovedView,
     }
     if begun != Begun::Done {
         wait_for_leases(&moving).await;
-        // A node that had its data here ends as soon as it sees the mark.
-        let _hold = take(dir).await?;
+        let _hold = match free {
+            Some(hold) => hold,
+            None => take(dir).await?,
+        };
         let date = clock::rfc3339(by.at).replace(['-', ':'], "");
         moving.complete(&root_key, &high_water, &date).map_err(|error| unfinished(&error))?;
     }
@@ -230,9 +239,13 @@ fn refusal(error: &StoreError) -> Problem {
         StoreError::Move(_) => {
             "nothing was changed; a store moves into a database, or a directory, of its own; see docs/move.md"
         }
-        StoreError::Moved(_) => {
+        StoreError::Moved(place) if place.starts_with("postgres") => {
             "it is served from there, and nothing was changed; if that database is lost, `keyfob restore --accept-rollback` \
             goes on with what was left here, as a new life"
+        }
+        StoreError::Moved(_) => {
+            "it is served from there, and nothing was changed; if that directory is lost, `keyfob restore` puts a backup in \
+            place, as a new life"
         }
         StoreError::WrongRootKey => "both sides have one root key: bring it here with `keyfob root-key import`",
         StoreError::Schema(_) => "give keyfob a database of its own, and use one version of keyfob on both sides",

@@ -33,6 +33,8 @@ pub fn restore(dir: &Path, backup: Option<&Path>) -> Result<RestoredView, Proble
             .hint("name its data directory with `--data`"));
     }
     let hold = Hold::take(dir)?;
+    // A move that began beside a server may go on without it: it must not mark what is put in place here.
+    let _moves = Hold::of_moves(dir)?;
     let root_key = place.load(hold.dir())?;
     let now = clock::now();
     let by = Audit { at: now, ..by(backup) };

@@ -216,7 +216,11 @@ pub(super) fn explain(path: &Path, error: &StoreError) -> Problem {
             "serve it from there (`database = \"{place}\"`); `keyfob move --to sqlite` brings it back, and \
             `keyfob restore --accept-rollback` makes another life of what was left here; see docs/move.md"
         ),
-        StoreError::Move(_) | StoreError::Arriving => "see docs/move.md".to_owned(),
+        StoreError::Arriving => format!(
+            "run `keyfob move` again, or, if the store is served where it was, remove {}; see docs/move.md",
+            path.with_extension("db.arriving").display()
+        ),
+        StoreError::Move(_) => "see docs/move.md".to_owned(),
         StoreError::HighWater(_) => "keyfob must be able to write beside the root key".to_owned(),
         StoreError::Backup(_) => "see docs/backup.md".to_owned(),
         StoreError::Unavailable(_) => "check that the disk has room and that this user can write there".to_owned(),

@@ -1,5 +1,6 @@
 //! The control desk: one owner, whatever a peer does; and nothing is told before it is in force.
 
+mod moves;
 mod resume;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -12,15 +12,20 @@ use super::backup::verify;
 use super::copy::{self, Piece};
 use super::failure::Outcome;
 use super::{meta, migrate, moving, restore};
-use crate::StoreError;
 use crate::high_water::{HighWater, Reached};
 use crate::moving::mark::{Mark, State};
 use crate::moving::tally::Tally;
 use crate::root_key::RootKey;
+use crate::{Result, StoreError};
 
 /// The database before it has its name.
 pub(crate) fn draft_of(path: &Path) -> PathBuf {
     path.with_extension("db.arriving")
+}
+
+/// Fail if a new database would be made where one is arriving: it may be the only store there is.
+pub(super) fn admit_new(path: &Path) -> Result<()> {
+    if !path.exists() && draft_of(path).exists() { Err(StoreError::Arriving) } else { Ok(()) }
 }
 
 /// The mark of the database at `path`; `None` if there is none.

@@ -70,6 +70,26 @@ async fn a_move_back_that_was_cut_off_at_any_step_is_run_again_and_ends_right() 
     assert!(home.user_by_name(&name("since")).await.unwrap().is_some());
 }
 
+/// Whoever starts keyfob there too early would begin a second store, and the move could not be finished.
+#[tokio::test]
+async fn no_new_store_is_begun_where_one_is_arriving() {
+    let place = Place::new();
+    let (store, facts) = filled(&place.path).await;
+    drop(store);
+    moved(&place, true).await;
+    let elsewhere = place.folder.path().join("elsewhere.db");
+    let (moving, _) = back(&place, &elsewhere).await;
+    moving.hand_over(&mut |_, _| {}).await.unwrap();
+    drop(moving);
+    assert!(matches!(sqlite_at(&elsewhere).err(), Some(StoreError::Arriving)));
+    assert!(!elsewhere.exists(), "nothing was begun");
+    let (moving, begun) = back(&place, &elsewhere).await;
+    assert_eq!(begun, Begun::Marked);
+    moving.complete(&root_key(), &place.mark, "20260102T030405Z").unwrap();
+    let home = sqlite_at(&elsewhere).unwrap();
+    assert_eq!(home.session(facts.live.id).await.unwrap(), Some(facts.live));
+}
+
 #[tokio::test]
 async fn another_store_or_another_program_in_the_target_is_refused() {
     let place = Place::new();
