@@ -35,6 +35,12 @@ impl Failure {
         StoreError::Unavailable("the database did not answer in time".to_owned()).into()
     }
 
+    /// The connection was gone before anything more was sent on it: the transaction on it is undone.
+    pub(super) fn hung_up() -> Self {
+        let error = StoreError::Unavailable("the database hung up in the middle of a transaction".to_owned());
+        Self { again: true, refused: false, given_up: true, error }
+    }
+
     /// The same failure, once COMMIT was sent: unless the server itself refused or gave up, nobody knows whether it took effect, so there
     /// is no other try and no acknowledgement.
     pub(super) fn after_commit(self) -> Self {

@@ -3,6 +3,7 @@
 mod backwards;
 pub(crate) mod cluster;
 mod encrypted;
+mod held_up;
 mod nodes;
 mod pooled;
 mod standby;

@@ -150,6 +150,10 @@ impl<'c> Transaction<'c> {
         if early.is_some() {
             return self.commit_late(answer, early).await;
         }
+        if self.connection.is_closed() {
+            // The server hung up on a node that was held up for too long, and COMMIT never leaves: nothing was committed.
+            return Err(Failure::hung_up());
+        }
         let before = self.connection.warnings();
         self.queue.push(Statement::Plain(COMMIT));
         let mut answers = self.connection.batch(&self.queue, None).await;

@@ -24,7 +24,7 @@ struct Seen {
 }
 
 /// A message is a type, its length with the four bytes of the length, and that many bytes less four.
-fn message(buffer: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+pub(super) fn message(buffer: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let length = u32::from_be_bytes(buffer.get(1..5)?.try_into().unwrap()) as usize + 1;
     let whole = buffer.get(..length)?.to_vec();
     buffer.drain(..length);
