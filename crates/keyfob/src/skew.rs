@@ -62,6 +62,18 @@ impl Skew {
         (store != UNKNOWN).then(|| clock::now().micros().saturating_sub(store.saturating_add(boot)))
     }
 
+    /// What both clocks say that it is at least: whatever ended before has ended by either. Not changed by a clock that is set
+    /// forth, however late that is noticed. `None` while the clock is in the way, or nothing was compared yet.
+    #[must_use]
+    pub fn at_least(&self) -> Option<Timestamp> {
+        let boot = i64::try_from(clock::boot_micros()).unwrap_or(0);
+        let store = self.store.load(Ordering::Acquire);
+        if store == UNKNOWN || self.agreement() == Agreement::Wrong {
+            return None;
+        }
+        Some(clock::now().min(Timestamp::from_micros(store.saturating_add(boot))))
+    }
+
     /// How the clocks agree now.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
@@ -146,6 +158,17 @@ mod tests {
         }
         assert_eq!(ahead(3, 2).agreement(), Agreement::Wrong, "a small leeway is what tokens are judged by");
         assert_eq!(ahead(0, 0).agreement(), Agreement::Right, "no network tells less than a second");
+    }
+
+    /// Nothing is removed that the database's clock, or this one, still says is alive.
+    #[test]
+    fn what_both_clocks_say_at_least_is_the_earlier_and_nothing_while_one_is_wrong() {
+        let now = clock::now();
+        let behind = |least: Timestamp| (now.micros() - least.micros() + 500_000) / 1_000_000;
+        let told = |seconds| ahead(seconds, 30).at_least().map(behind);
+        assert_eq!([told(20), told(-20), told(0)], [Some(20), Some(0), Some(0)]);
+        assert_eq!([told(31), told(-31)], [None, None]);
+        assert_eq!(Skew::new(Duration::from_secs(30)).at_least(), None);
     }
 
     #[test]
