@@ -219,3 +219,24 @@ fn a_standby_that_lacks_what_was_acknowledged_closes_the_nodes_until_an_operator
     assert_eq!(nodes.calls(&dead), [401, 401]);
     assert_eq!(nodes.calls(&nodes.token("ada")), [200, 200]);
 }
+
+#[test]
+fn without_the_standby_that_commits_wait_for_checks_go_on_and_nothing_is_acknowledged_until_it_is_back() {
+    let primary = Server::start();
+    let mut standby = primary.standby();
+    primary.wait_for_standby();
+    let nodes = Nodes::on(&[&primary]);
+    nodes.add("ada");
+    let live = nodes.token("ada");
+    standby.crash();
+    let without_lease = || (nodes.ready(0).0 == 503 && nodes.ready(1).0 == 503).then_some(());
+    clock::until(PATIENCE, without_lease).expect("a renewal is a commit like any other");
+    assert_eq!(nodes.calls(&live), [200, 200], "they ask the database, which still answers");
+    assert_eq!(login(nodes.node(0).public, "ada", PASSWORD).status, 503, "nothing is issued");
+    let said = command(&nodes.data(0), &["session", "end", "--user", "ada"], "");
+    assert!(!said.status.success(), "nothing is acknowledged: {said:?}");
+    standby.up();
+    let ready = || (nodes.ready(0).0 == 200 && nodes.ready(1).0 == 200).then_some(());
+    clock::until(PATIENCE, ready).expect("they go on by themselves");
+    assert_eq!(nodes.calls(&nodes.token("ada")), [200, 200]);
+}
