@@ -1,55 +1,23 @@
 //! A node whose wall clock is wrong (guarantee G9): beyond five seconds it is said, beyond the leeway nobody is let in and
 //! nothing is issued, at that node alone and until its clock is right again. The program is the real one; its wall clock is
-//! shifted from outside, by a library that is preloaded ([`wall_clock.c`](../wall_clock.c)).
+//! shifted from outside.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::clock;
-use crate::support::fixture;
 use crate::support::house::{PASSWORD, login, token_of};
 use crate::support::http::{Request, ask};
 use crate::support::keyfob::{Keyfob, must};
 use crate::support::postgres::Database;
 use crate::support::recorder::Recorder;
+use crate::support::shift::Shift;
 
 /// How long a node may take to notice by itself: it compares with each renewal of its lease.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The preloaded library, and the file that says by how many seconds the clock is shifted.
-struct Shift {
-    library: PathBuf,
-    file: PathBuf,
-}
-
-impl Shift {
-    fn in_folder(folder: &Path) -> Self {
-        let (library, file) = (folder.join("wall_clock.so"), folder.join("shift"));
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(fixture("wall_clock.c")).arg("-ldl");
-        assert!(cc.status().expect("a C compiler, as the build needs one").success());
-        let shift = Self { library, file };
-        fs::write(&shift.file, 0_i64.to_ne_bytes()).expect("written");
-        shift
-    }
-
-    /// What makes a program see it.
-    fn settings(&self) -> [(&'static str, String); 2] {
-        let path = |path: &Path| path.display().to_string();
-        [("LD_PRELOAD", path(&self.library)), ("TEST_CLOCK_SHIFT", path(&self.file))]
-    }
-
-    /// Shift the clock, from the next time it is read.
-    fn by(&self, seconds: i64) {
-        // In place: the program has the file mapped.
-        let file = fs::File::options().write(true).open(&self.file).expect("it is there");
-        std::os::unix::fs::FileExt::write_all_at(&file, &seconds.to_ne_bytes(), 0).expect("written");
-    }
-}
 
 /// One node with a right clock and one whose clock is shifted, on one database.
 struct Pair {

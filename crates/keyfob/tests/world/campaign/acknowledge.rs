@@ -42,7 +42,7 @@ type Times = BTreeMap<&'static str, Vec<u64>>;
 fn an_acknowledgement_waits_for_every_node_and_no_longer() {
     let mut run = Run::begin("acknowledge", 2);
     let whole = run.total > 10;
-    let installation = Installation::start();
+    let installation = Installation::start(false);
     let data = installation.nodes[0].data();
     must(&data, &["user", "add", "ada", "--password-stdin", "--role", "caller"], &format!("{PASSWORD}\n"));
     let signed_in = line::ask(installation.nodes[0].public(), &login_request("ada", PASSWORD), PATIENCE);

@@ -2,7 +2,7 @@
 //! loopback port; it ends with the value, and with the process that made it. Touches no other PostgreSQL.
 
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -75,7 +75,19 @@ impl Server {
 
     /// Where the database is, as part of a URL.
     pub fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address().to_string()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Stop it and start it again: in the mode `immediate` as after a loss of power, in the mode `fast` in order.
+    pub fn restart(&mut self, mode: &str) {
+        self.run("pg_ctl", &["stop", "--silent", "-m", mode, "-D", &self.data().display().to_string()]);
+        self.crash();
+        self.up();
     }
 
     /// Start it.
@@ -84,7 +96,7 @@ impl Server {
         let mut keeper = as_owner(Command::new("sh"), owner);
         keeper.args(["-c", KEEPER, "keeper"]).arg(self.folder.path().join("log")).arg(programs().join("postgres"));
         keeper.arg("-D").arg(&data).arg("-k").arg(self.folder.path()).args(["-p", &self.port.to_string()]);
-        for setting in ["listen_addresses=127.0.0.1", "max_connections=100", "shared_buffers=32MB"] {
+        for setting in ["listen_addresses=127.0.0.1", "max_connections=300", "shared_buffers=32MB"] {
             keeper.args(["-c", setting]);
         }
         let keeper = keeper.current_dir("/").process_group(0).stdin(Stdio::piped()).spawn();

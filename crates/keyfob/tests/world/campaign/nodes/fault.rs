@@ -35,6 +35,8 @@ pub const FAULTS: &[Fault] = &[
     Fault::Cut("held from the database", Flow::Pass, Flow::Hold),
     Fault::Refused,
     Fault::Ended,
+    Fault::FailOver,
+    Fault::Step,
     Fault::None,
 ];
 
@@ -61,7 +63,14 @@ pub enum Fault {
     Held,
     /// PostgreSQL is restarted.
     Restart(&'static str),
+    /// It is lost, and a synchronous standby takes its place.
+    FailOver,
+    /// The wall clock of a node is set back or forth, and set right again.
+    Step,
 }
+
+/// By how many seconds a clock is wrong: less than what is said, less than the leeway of tokens, and more.
+const STEPS: &[i64] = &[3, 20, 60, 3_600, 86_400];
 
 impl Fault {
     /// Its name.
@@ -77,6 +86,8 @@ impl Fault {
             Self::Ended => "connections ended".to_owned(),
             Self::Held => "transaction held open".to_owned(),
             Self::Restart(mode) => format!("restart of PostgreSQL, {mode}"),
+            Self::FailOver => "failover of PostgreSQL".to_owned(),
+            Self::Step => "wall clock set".to_owned(),
         }
     }
 
@@ -139,9 +150,27 @@ impl Fault {
                     installation.administer(&["BEGIN", RAISE, &hold, end]);
                 }
             }
-            Self::Restart(mode) => installation.server.restart(mode),
+            Self::Restart(mode) => installation.restart_server(mode),
+            Self::FailOver => installation.fail_over(length.min(Duration::from_secs(2)), |lost| {
+                (0..NODES).for_each(|node| stage.note_cut(node, lost));
+            }),
+            Self::Step => {
+                // To one side: what it issues while it is ahead is not valid yet while it is behind.
+                let side = if dice.roll(2) == 0 { 1 } else { -1 };
+                let steps = [0; 3].map(|_| side * STEPS[dice.roll(STEPS.len())]);
+                set_clock(stage, first, &steps, length / 3);
+            }
         }
     }
+}
+
+/// The node's wall clock is wrong by each of these in turn, and then right again.
+fn set_clock(stage: &Stage<'_>, node: usize, steps: &[i64], each: Duration) {
+    for step in steps {
+        stage.set_clock(node, *step);
+        thread::sleep(each);
+    }
+    stage.set_clock(node, 0);
 }
 
 /// The node has no database for so long.

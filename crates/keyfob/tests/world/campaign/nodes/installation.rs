@@ -5,7 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,8 +18,9 @@ use crate::support::clock;
 use crate::support::house::POLICY;
 use crate::support::http::Request;
 use crate::support::keyfob::Keyfob;
-use crate::support::postgres;
 use crate::support::recorder::Recorder;
+use crate::support::server::Server;
+use crate::support::shift::Shift;
 
 /// Nodes.
 pub const NODES: usize = 3;
@@ -42,6 +44,8 @@ pub struct Node {
     /// Where clients connect, and where operators do. A restart moves it.
     doors: Mutex<[SocketAddr; 2]>,
     folder: TempDir,
+    /// Its wall clock, where that can be set.
+    shift: Option<Shift>,
     /// Between it and the database.
     pub proxy: Proxy,
 }
@@ -77,6 +81,11 @@ impl Node {
         let id = keyfob.as_ref().and_then(|keyfob| Pid::from_raw(i32::try_from(keyfob.id()).ok()?));
         kill_process(id.expect("it runs"), signal).expect("the process is there");
     }
+
+    /// Its wall clock is ahead by so many seconds from now on.
+    pub fn shift_clock(&self, seconds: i64) {
+        self.shift.as_ref().expect("an installation whose clocks can be set").by(seconds);
+    }
 }
 
 /// The nodes and what is around them.
@@ -86,17 +95,16 @@ pub struct Installation {
     arguments: Vec<String>,
     /// The API behind the gateways.
     pub api: Recorder,
-    /// The database's server.
-    pub server: postgres::Cluster,
+    /// The database's server, which may give way to another.
+    server: Mutex<Server>,
 }
 
 impl Installation {
-    /// Make and start all of it.
-    pub fn start() -> Self {
-        let (api, server) = (Recorder::start(), postgres::Cluster::start(&[]));
-        server.create("keyfob");
-        let database = SocketAddr::from(([127, 0, 0, 1], server.port()));
-        let mut installation = Self { nodes: Vec::new(), arguments: Vec::new(), api, server };
+    /// Make and start all of it. `clocks`: whether those of the nodes can be set.
+    pub fn start(clocks: bool) -> Self {
+        let (api, server) = (Recorder::start(), Server::start());
+        let database = server.address();
+        let mut installation = Self { nodes: Vec::new(), arguments: Vec::new(), api, server: Mutex::new(server) };
         for index in 0..NODES {
             let (folder, proxy) = (TempDir::new().expect("a temporary directory"), Proxy::before(database));
             let url = format!("postgres://keyfob@{}/keyfob", proxy.address);
@@ -111,8 +119,9 @@ impl Installation {
                 let key = installation.nodes[0].data().join("root.key");
                 fs::copy(key, folder.path().join("data/root.key")).expect("copied");
             }
-            let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-            installation.nodes.push(Node { keyfob: Mutex::new(None), doors: Mutex::new([nowhere; 2]), folder, proxy });
+            let doors = Mutex::new([SocketAddr::from(([127, 0, 0, 1], 1)); 2]);
+            let shift = clocks.then(|| Shift::in_folder(folder.path()));
+            installation.nodes.push(Node { keyfob: Mutex::new(None), doors, folder, shift, proxy });
             installation.start_node(index);
             let ready = || installation.nodes[index].is_ready().then_some(());
             clock::until(START_MAX, ready).expect("a node that started gets a lease");
@@ -124,7 +133,10 @@ impl Installation {
     pub fn start_node(&self, index: usize) {
         let (node, arguments) = (&self.nodes[index], self.arguments.iter().map(String::as_str).collect::<Vec<_>>());
         // A start in a database that is just restarting is refused, rightly: whoever supervises it tries again.
-        let start = || Keyfob::try_serve(&node.data(), &arguments, SETTINGS).ok();
+        let own: Vec<(&str, String)> = node.shift.iter().flat_map(Shift::settings).collect();
+        let settings: Vec<(&str, &str)> =
+            SETTINGS.iter().copied().chain(own.iter().map(|(name, value)| (*name, value.as_str()))).collect();
+        let start = || Keyfob::try_serve(&node.data(), &arguments, &settings).ok();
         let keyfob = clock::until(START_MAX, start).expect("a node starts");
         *node.doors.lock().expect("nobody panics with it") = [keyfob.public, keyfob.internal];
         *node.keyfob.lock().expect("nobody panics with it") = Some(keyfob);
@@ -133,10 +145,38 @@ impl Installation {
     /// Run these in the database, past every proxy, in one session; whether it could.
     pub fn administer(&self, statements: &[&str]) -> bool {
         let mut psql = Command::new("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--output=/dev/null", &self.server.url("keyfob")]);
+        let url = format!("postgres://keyfob@{}/keyfob", self.server().host());
+        psql.args(["--no-psqlrc", "--quiet", "--output=/dev/null", &url]);
         for statement in statements {
             psql.args(["--command", statement]);
         }
         psql.current_dir("/").stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// Restart the database's server.
+    pub fn restart_server(&self, mode: &str) {
+        self.server().restart(mode);
+    }
+
+    /// The server is lost, and a standby that has all that was acknowledged takes its place. `lost` is told when there is no
+    /// server any more, and when there may be one again.
+    pub fn fail_over(&self, calm: Duration, lost: impl Fn(bool)) {
+        let mut server = self.server();
+        let standby = server.standby();
+        server.wait_for_standby();
+        // Meanwhile commits wait for both.
+        thread::sleep(calm);
+        server.crash();
+        lost(true);
+        standby.promote();
+        lost(false);
+        for node in &self.nodes {
+            node.proxy.lead_to(standby.address());
+        }
+        *server = standby;
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().expect("nobody panics with it")
     }
 }

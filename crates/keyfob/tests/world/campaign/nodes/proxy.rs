@@ -31,7 +31,7 @@ pub struct Proxy {
 }
 
 struct Shared {
-    database: SocketAddr,
+    database: Mutex<SocketAddr>,
     /// To the database, and from it.
     flows: Mutex<[Flow; 2]>,
     /// Connections that were made before the last of these are reset.
@@ -46,7 +46,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
-            database,
+            database: Mutex::new(database),
             flows: Mutex::new([Flow::Pass; 2]),
             resets: AtomicU64::new(0),
             refuse: AtomicBool::new(false),
@@ -68,6 +68,12 @@ impl Proxy {
     /// From now on, what becomes of what goes to the database and of what comes from it.
     pub fn cut(&self, to: Flow, from: Flow) {
         *self.shared.flows() = [to, from];
+    }
+
+    /// From now on new connections lead to another server, as an address does that moves; those that are there are reset.
+    pub fn lead_to(&self, database: SocketAddr) {
+        *self.shared.database.lock().expect("nobody panics with it") = database;
+        self.shared.resets.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Reset every connection, and refuse new ones.
@@ -106,7 +112,8 @@ fn carry(node: &TcpStream, shared: &Shared) {
     if shared.refuse.load(Ordering::Acquire) {
         return;
     }
-    let Ok(database) = TcpStream::connect(shared.database) else { return };
+    let address = *shared.database.lock().expect("nobody panics with it");
+    let Ok(database) = TcpStream::connect(address) else { return };
     for stream in [node, &database] {
         let _ = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(LOOK)));
     }

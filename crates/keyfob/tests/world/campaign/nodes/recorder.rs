@@ -71,6 +71,8 @@ pub struct Use {
     late: bool,
     /// When the node lost its database, if that was more than a lease ago.
     cut_off: Option<Instant>,
+    /// How often the node's clock had been set.
+    steps: u64,
 }
 
 /// What is known while a cycle runs.
@@ -82,6 +84,8 @@ pub struct Stage<'i> {
     rows: Mutex<Arc<Vec<Arc<Credential>>>>,
     dead: Mutex<Vec<Arc<Credential>>>,
     cuts: [Mutex<Option<Instant>>; NODES],
+    /// How often each node's clock was set.
+    steps: [AtomicU64; NODES],
     /// Where the fault is.
     ill: [AtomicBool; NODES],
     /// Odd while a fault is felt.
@@ -100,6 +104,7 @@ impl<'i> Stage<'i> {
             rows: Mutex::default(),
             dead: Mutex::default(),
             cuts: [const { Mutex::new(None) }; NODES],
+            steps: [const { AtomicU64::new(0) }; NODES],
             ill: [const { AtomicBool::new(false) }; NODES],
             weather: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -166,15 +171,24 @@ impl<'i> Stage<'i> {
         *self.cuts[node].lock().expect("nobody panics with it")
     }
 
+    /// The clock of the node is wrong by so many seconds from now on.
+    pub fn set_clock(&self, node: usize, seconds: i64) {
+        // Whatever is under way then may have been judged by either time.
+        self.steps[node].fetch_add(1, Ordering::SeqCst);
+        self.installation.nodes[node].shift_clock(seconds);
+        self.steps[node].fetch_add(1, Ordering::SeqCst);
+    }
+
     /// To be called before the first byte is written.
     pub fn begin(&self, node: usize, credential: &Arc<Credential>) -> Use {
         let cut_off = self.cut(node).filter(|at| at.elapsed() > LEASE_AT_MOST);
-        Use { credential: Arc::clone(credential), late: credential.is_dead(), cut_off }
+        let steps = self.steps[node].load(Ordering::SeqCst);
+        Use { credential: Arc::clone(credential), late: credential.is_dead(), cut_off, steps }
     }
 
     /// To be called when the answer was read. What it was is counted by its name.
     pub fn judge(&self, node: usize, used: &Use, status: u16) -> &'static str {
-        let Use { credential, late, cut_off } = used;
+        let Use { credential, late, cut_off, steps } = used;
         match status {
             200 if *late => {
                 let (at, by) = credential.acknowledged.get().expect("it is dead");
@@ -192,6 +206,7 @@ impl<'i> Stage<'i> {
             }
             401 | 503 if *late => "uses that began after the acknowledgement and were refused",
             401 if credential.begun.load(Ordering::SeqCst) => "uses refused amid the revocation",
+            401 if self.steps[node].load(Ordering::SeqCst) != *steps => "uses refused while the clock was set",
             401 => {
                 self.violated(format!("node {node} refused a credential that nobody had revoked"));
                 "violations"
