@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -97,6 +98,16 @@ impl Run {
             self.done = earlier["cycles"].as_u64().expect("a number of cycles");
             self.counts = serde_json::from_value(earlier["counts"].clone()).expect("counts");
         }
+    }
+}
+
+/// Says that it is over, also where somebody panics: a scope waits for its threads, and those who call without pause would
+/// go on for ever.
+pub struct StopAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

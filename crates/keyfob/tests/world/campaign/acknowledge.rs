@@ -15,7 +15,7 @@ use serde_json::json;
 use super::nodes::installation::{Installation, NODES};
 use super::nodes::line::{self, Line, Reply};
 use super::nodes::proxy::Flow;
-use super::{Dice, Run};
+use super::{Dice, Run, StopAtEnd};
 use crate::support::clock;
 use crate::support::house::{PASSWORD, login_request};
 use crate::support::http::Request;
@@ -157,6 +157,7 @@ impl Busy {
         let (stop, pause) = (&AtomicBool::new(false), &AtomicU64::new(2_000));
         let before = processors();
         let done = thread::scope(|scope| {
+            let _end = StopAtEnd(stop);
             for node in 0..NODES {
                 scope.spawn(move || {
                     let request = Request::new("GET", "/auth/me").bearer(token).bytes();
@@ -180,9 +181,7 @@ impl Busy {
                     last = now;
                 }
             });
-            let done = work();
-            stop.store(true, Ordering::Relaxed);
-            done
+            work()
         });
         let after = processors();
         self.ticks.fetch_add(after.0 - before.0, Ordering::Relaxed);

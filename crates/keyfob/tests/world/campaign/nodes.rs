@@ -37,6 +37,10 @@ const REAPERS: u64 = 12;
 /// How long everything may take to work again after a fault, without anybody's help (G3). A connection that hangs is given up
 /// after five seconds.
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
+/// The same in `cargo test`, where other tests have the processors: there it proves that all comes back, not how soon.
+const RECOVERY_AMID_OTHERS_MAX: Duration = Duration::from_mins(1);
+/// How long an answer, or something to lose, is waited for in a cycle.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Answers of the nodes.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Credentials of earlier cycles that are looked at again, of each kind.
@@ -69,8 +73,7 @@ fn what_was_revoked_at_one_node_is_let_in_at_none_whatever_goes_wrong() {
     let mut kept = Kept::default();
     while run.next(1).is_some() {
         let fault = faults[usize::try_from(run.done()).expect("few cycles") % faults.len()];
-        let longest = Duration::from_secs(if whole { 10 } else { 4 });
-        cycle(&mut run, &installation, &mut kept, fault, longest);
+        cycle(&mut run, &installation, &mut kept, fault, whole);
         drop(installation.api.take());
         run.held(1);
     }
@@ -80,11 +83,14 @@ fn what_was_revoked_at_one_node_is_let_in_at_none_whatever_goes_wrong() {
     run.finish();
 }
 
-fn cycle(run: &mut Run, installation: &Installation, kept: &mut Kept, fault: Fault, longest: Duration) {
+fn cycle(run: &mut Run, installation: &Installation, kept: &mut Kept, fault: Fault, whole: bool) {
     let (number, mut dice) = (run.done(), Dice::of(run.done() + 77));
+    let longest = Duration::from_secs(if whole { 10 } else { 4 });
+    let limit = if whole { RECOVERY_MAX } else { RECOVERY_AMID_OTHERS_MAX };
     let stage = Stage::of(installation, fault.name());
     let recovery = thread::scope(|scope| {
         let stage = &stage;
+        let _end = stage.stop_at_end();
         for node in 0..NODES {
             for way in CALLERS {
                 scope.spawn(move || caller::call(stage, node, *way));
@@ -93,39 +99,43 @@ fn cycle(run: &mut Run, installation: &Installation, kept: &mut Kept, fault: Fau
         for reaper in 0..REAPERS {
             scope.spawn(move || victim::reap(stage, number, reaper));
         }
-        kept.live.push_back(sign_in(installation, dice.roll(NODES)).expect("a sign-in in calm"));
+        let node = dice.roll(NODES);
+        let token = clock::until(ANSWER_MAX, || sign_in(installation, node));
+        kept.live.push_back(token.expect("a sign-in in calm"));
         // Until there is something to lose.
         let enough = || {
             (stage.stopped() || stage.rows().iter().filter(|row| row.is_known_everywhere()).count() > 30).then_some(())
         };
-        let _ = clock::until(RECOVERY_MAX, enough);
+        let _ = clock::until(ANSWER_MAX, enough);
         thread::sleep(Duration::from_millis(300 + dice.roll(400) as u64));
         stage.weather.fetch_add(1, Ordering::SeqCst);
         fault.strike(stage, &mut dice, longest);
-        let recovery = recover(stage, kept);
+        stage.rest(true);
+        let recovery = recover(stage, kept, limit);
+        stage.rest(false);
         stage.weather.fetch_add(1, Ordering::SeqCst);
         thread::sleep(Duration::from_secs(1));
-        stage.stop();
         recovery
     });
     let place = format!("in cycle {number}, {}", stage.fault);
     if let Some(violation) = stage.violation() {
         panic!("{violation}, {place}");
     }
-    let recovery = recovery.unwrap_or_else(|missing| panic!("{missing} {RECOVERY_MAX:?} after the fault, {place}"));
+    let recovery = recovery.unwrap_or_else(|missing| panic!("{missing} {limit:?} after the fault, {place}"));
     kept.dead.extend(stage.dead());
     look_again(run, installation, kept, &place);
     stage.counts().iter().for_each(|(what, number)| run.count(what, *number));
-    run.count(if recovery < Duration::from_secs(2) { "recoveries within 2 s" } else { "recoveries within 10 s" }, 1);
+    let quick = recovery < Duration::from_secs(2);
+    run.count(if quick { "recoveries within 2 s" } else { "recoveries within the limit" }, 1);
 }
 
 /// Wait until everything works at every node: it holds a lease, lets in whom it should, and somebody can sign in. How long that
 /// took, or what does not.
-fn recover(stage: &Stage<'_>, kept: &mut Kept) -> Result<Duration, String> {
+fn recover(stage: &Stage<'_>, kept: &mut Kept, limit: Duration) -> Result<Duration, String> {
     let start = clock::now();
     for index in 0..NODES {
         let node = &stage.installation.nodes[index];
-        let left = || RECOVERY_MAX.saturating_sub(start.elapsed());
+        let left = || limit.saturating_sub(start.elapsed());
         let over = || stage.stopped().then_some(false);
         let ready = clock::until(left(), || over().or(node.is_ready().then_some(true)));
         ready.ok_or_else(|| format!("node {index} has no lease"))?;
@@ -149,7 +159,7 @@ fn look_again(run: &mut Run, installation: &Installation, kept: &mut Kept, place
         // A busy machine may take its time; what counts is the answer. (One that cannot tell lets nobody in, and a key that is gone
         // is not looked for again and again.)
         let told = |bytes: &[u8], enough: u16| {
-            let status = clock::until(RECOVERY_MAX, || {
+            let status = clock::until(ANSWER_MAX, || {
                 line::ask_bytes(node.public(), bytes, PATIENCE)
                     .map(|reply| reply.status)
                     .filter(|status| *status <= enough)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Run;
+use super::{Run, StopAtEnd};
 use crate::support::clock;
 use crate::support::house::{House, POLICY};
 use crate::support::http::{Connection, Request};
@@ -116,15 +116,6 @@ pub fn amid_calls(
         drop(end);
         (callers.into_iter().map(|caller| caller.join().expect("no caller panics")).collect(), returned)
     })
-}
-
-/// Stops the callers, also where the command fails: a scope waits for its threads.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 /// Call until told to stop, and once more after that.

@@ -13,6 +13,8 @@ use super::recorder::{Stage, Use};
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Requests that lie at a node, at most, of each caller.
 const LYING_MAX: usize = 100;
+/// Between two requests while the nodes recover.
+const PACE: Duration = Duration::from_millis(2);
 /// How long those are waited for at the end.
 const LAST: Duration = Duration::from_secs(4);
 
@@ -26,6 +28,7 @@ pub fn call(stage: &Stage<'_>, node: usize, way: usize) {
         }
         for credential in rows.iter() {
             let used = stage.begin(node, credential);
+            stage.pace(PACE);
             if stage.stopped() || !caller.go(used, &credential.requests[way]) {
                 break;
             }

@@ -6,9 +6,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::installation::{Installation, NODES};
+use crate::campaign::StopAtEnd;
 use crate::support::clock;
 use crate::support::http::Request;
 
@@ -90,6 +92,7 @@ pub struct Stage<'i> {
     ill: [AtomicBool; NODES],
     /// Odd while a fault is felt.
     pub weather: AtomicU64,
+    rest: AtomicBool,
     stop: AtomicBool,
     violation: OnceLock<String>,
     counts: Mutex<BTreeMap<&'static str, usize>>,
@@ -107,6 +110,7 @@ impl<'i> Stage<'i> {
             steps: [const { AtomicU64::new(0) }; NODES],
             ill: [const { AtomicBool::new(false) }; NODES],
             weather: AtomicU64::new(0),
+            rest: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             violation: OnceLock::new(),
             counts: Mutex::default(),
@@ -243,9 +247,27 @@ impl<'i> Stage<'i> {
         self.counts.lock().expect("nobody panics with it").clone()
     }
 
+    /// Everybody is to go slower from now on, or no more: how soon the nodes recover is not to be a matter of who gets a
+    /// processor.
+    pub fn rest(&self, rest: bool) {
+        self.rest.store(rest, Ordering::SeqCst);
+    }
+
+    /// For each step of everybody.
+    pub fn pace(&self, pause: Duration) {
+        if self.rest.load(Ordering::SeqCst) && !self.stopped() {
+            thread::sleep(pause);
+        }
+    }
+
     /// Everybody is to stop.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
+    }
+
+    /// Everybody is to stop when this is dropped.
+    pub fn stop_at_end(&self) -> StopAtEnd<'_> {
+        StopAtEnd(&self.stop)
     }
 
     /// Whether everybody is to stop.

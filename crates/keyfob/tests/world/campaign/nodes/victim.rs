@@ -24,6 +24,8 @@ const SEEN_MAX: Duration = Duration::from_secs(2);
 /// Acknowledgements are told apart at these.
 const QUICK: Duration = Duration::from_millis(50);
 const WITHIN_A_LEASE: Duration = Duration::from_millis(2_100);
+/// Between two steps of a reaper while the nodes recover.
+const PACE: Duration = Duration::from_millis(250);
 /// Sessions and keys of a user.
 const SESSIONS: usize = 3;
 const KEYS: usize = 14;
@@ -258,6 +260,7 @@ impl Reaper<'_, '_> {
 
     /// Some node; seldom one that is ill, which would only hold everybody up.
     fn node(&mut self) -> usize {
+        self.stage.pace(PACE);
         let node = self.dice.roll(NODES);
         let spared = self.stage.is_ill(node) && self.dice.roll(8) > 0;
         if spared { (0..NODES).find(|other| !self.stage.is_ill(*other)).unwrap_or(node) } else { node }
