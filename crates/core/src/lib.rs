@@ -8,6 +8,7 @@
 
 pub mod access_token;
 pub mod api_key;
+pub mod assertion;
 pub mod bearer;
 pub mod change;
 pub mod client;

@@ -14,6 +14,9 @@ pub const NAMES: [HeaderName; 4] = [
     HeaderName::from_static("x-auth-scope"),
 ];
 
+/// `X-Auth-Assertion`: the caller as a signed assertion ([`keyfob_core::assertion`]), where a gateway's route asks for one.
+pub const ASSERTION: HeaderName = HeaderName::from_static("x-auth-assertion");
+
 // Some frameworks obey these instead of the request line, which was judged.
 const OVERRIDES: [HeaderName; 5] = [
     HeaderName::from_static("x-http-method"),
@@ -39,7 +42,9 @@ const OVERRIDES: [HeaderName; 5] = [
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn strip(headers: &mut HeaderMap) {
-    let forged = |name: &&HeaderName| NAMES.iter().chain(&OVERRIDES).any(|reserved| folds_to(name, reserved));
+    let forged = |name: &&HeaderName| {
+        NAMES.iter().chain([&ASSERTION]).chain(&OVERRIDES).any(|reserved| folds_to(name, reserved))
+    };
     // Empty for nearly every request, and an empty list costs no allocation.
     let found: Vec<HeaderName> = headers.keys().filter(forged).cloned().collect();
     for name in found {
@@ -89,7 +94,16 @@ mod tests {
 
     #[test]
     fn an_identity_header_is_removed_in_every_spelling() {
-        for name in ["X-Auth-User", "x_auth_user", "X.Auth.User", "X-Auth_Roles", "x~auth!scope", "X-AUTH.SUBJECT"] {
+        for name in [
+            "X-Auth-Assertion",
+            "x_auth.assertion",
+            "X-Auth-User",
+            "x_auth_user",
+            "X.Auth.User",
+            "X-Auth_Roles",
+            "x~auth!scope",
+            "X-AUTH.SUBJECT",
+        ] {
             let mut headers = with(name);
             strip(&mut headers);
             assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"], "{name}");

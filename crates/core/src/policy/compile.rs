@@ -15,7 +15,7 @@ use crate::user::RoleName;
 use super::PolicyProblem;
 use super::file::{Block, Document, read};
 use super::pattern::{Pattern, spell};
-use super::requirement::{is_origin, read_deny, read_methods, read_needs};
+use super::requirement::{is_origin, read_assertion, read_deny, read_methods, read_needs};
 use super::route::{Cors, Policy, Route, RouteOptions, Rule, Unmatched};
 use super::tree::Tree;
 
@@ -176,6 +176,7 @@ fn read_rule(source: &Source<'_>, block: &Block, pattern: &Pattern) -> Result<Ru
         options: Arc::new(RouteOptions {
             websocket: block.websocket,
             forward_authorization: block.forward_authorization,
+            assertion: read_assertion(source, block)?,
             cors: None,
         }),
     })

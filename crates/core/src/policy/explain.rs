@@ -108,6 +108,9 @@ fn describe_place(policy: &Policy, ask: &Ask, place: &Place<'_, '_>, lines: &mut
     };
     lines.push(("method", format!("{} (line {})", route.methods(rule), rule.line)));
     lines.push(("needs", rule.needs.to_string()));
+    if let Some(audience) = &rule.options.assertion {
+        lines.push(("asserts", format!("who calls, to {audience}")));
+    }
 }
 
 fn describe_user(policy: &Policy, known: Option<&KnownUser>, lines: &mut Vec<(&'static str, String)>) {

@@ -67,6 +67,7 @@ pub(super) struct Block {
     pub(super) forward_authorization: bool,
     #[serde(default)]
     pub(super) encoded_slash: bool,
+    pub(super) assertion: Option<Spanned<String>>,
     pub(super) cors: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) deny: Option<Spanned<i64>>,
 }

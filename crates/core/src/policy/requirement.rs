@@ -1,6 +1,8 @@
 //! What one `[[routes]]` block says: its methods, what they need, and how they are refused. A block says one thing
 //! only: what contradicts itself, or says nothing, is refused with the way out.
 
+use std::sync::Arc;
+
 use toml::Spanned;
 
 use super::PolicyProblem;
@@ -9,6 +11,7 @@ use super::file::Block;
 use super::pattern::Pattern;
 use super::route::{Needs, Owner, Permission, Wanted};
 use super::target::{METHOD_BYTES_MAX, is_method};
+use crate::assertion::AUDIENCE_BYTES_MAX;
 
 /// The methods of a block; none means every method.
 pub(super) fn read_methods(source: &Source<'_>, block: &Block) -> Result<Option<Vec<Box<str>>>, PolicyProblem> {
@@ -74,6 +77,20 @@ pub(super) fn read_deny(source: &Source<'_>, block: &Block) -> Result<Option<u16
         404 => Ok(Some(404)),
         _ => Err(source.problem(&written.span(), "`deny` is 401, 403 or 404")),
     }
+}
+
+/// The audience of the assertions that a block asks for.
+pub(super) fn read_assertion(source: &Source<'_>, block: &Block) -> Result<Option<Arc<str>>, PolicyProblem> {
+    let Some(written) = &block.assertion else { return Ok(None) };
+    let name = written.get_ref().as_str();
+    if name.is_empty() || name.len() > AUDIENCE_BYTES_MAX || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format!(
+            "`assertion` is the name that the API knows itself by, such as `https://reports.example.com`: up to \
+             {AUDIENCE_BYTES_MAX} visible ASCII characters"
+        );
+        return Err(source.problem(&written.span(), message));
+    }
+    Ok(Some(name.into()))
 }
 
 /// Whether `text` is an origin exactly as browsers send it (RFC 6454 §6.2). The error says what to do.

@@ -53,6 +53,8 @@ pub struct RouteOptions {
     pub websocket: bool,
     /// The caller's `Authorization` goes on to the API.
     pub forward_authorization: bool,
+    /// The API is told who calls in a signed assertion ([`crate::assertion`]), for this audience.
+    pub assertion: Option<Arc<str>>,
     /// Cross-origin rules, if the route has any.
     pub cors: Option<Arc<Cors>>,
 }

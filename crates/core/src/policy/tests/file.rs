@@ -201,3 +201,14 @@ fn a_problem_reads_as_a_place_and_a_way_out() {
     let text = problem("[[routes]]\npath = \"/é\"\nmethods = [\"é\", \"get\"]\npublic = true").to_string();
     assert_eq!(text, "line 3, column 12: this is no method: use a name such as `GET`, of at most 32 bytes");
 }
+
+#[test]
+fn an_assertion_needs_a_name_that_the_api_knows_itself_by() {
+    let route = |name: &str| format!("[[routes]]\npath = \"/r\"\nsigned-in = true\nassertion = \"{name}\"");
+    assert!(Policy::parse(&route("https://reports.internal"), 1).is_ok());
+    for bad in ["", "two words", "caf\u{e9}", &"x".repeat(256)] {
+        let problem = Policy::parse(&route(bad), 1).expect_err("refused");
+        assert_eq!((problem.line, problem.column), (4, 13), "{problem}");
+        assert!(problem.message.contains("such as `https://"), "{problem}");
+    }
+}
