@@ -67,7 +67,7 @@ pub(super) async fn serve<T, A>(
     }
 }
 
-async fn reply<A: Answer>(open: Open<A>, request: Request<Incoming>) -> Result<Response<Answered<A>>, Infallible> {
+async fn reply<A: Answer>(mut open: Open<A>, request: Request<Incoming>) -> Result<Response<Answered<A>>, Infallible> {
     let response = {
         let mut answer = pin!(open.link.answer.answer(&open.link.connection, request));
         std::future::poll_fn(|cx| {
@@ -77,7 +77,7 @@ async fn reply<A: Answer>(open: Open<A>, request: Request<Incoming>) -> Result<R
         })
         .await
     };
-    open.offer(true);
+    open.answered();
     Ok(response.map(|body| Answered { body, open }))
 }
 
@@ -121,6 +121,10 @@ async fn drive<C, E, A>(
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection broke");
                 }
+                return Poll::Ready(Event::Ended);
+            }
+            if link.is_flooded() {
+                tracing::debug!("a client gave up too many of its requests");
                 return Poll::Ready(Event::Ended);
             }
             if registered && !beat.is_elapsed() && (stopping || matches!(news.has_changed(), Ok(false))) {

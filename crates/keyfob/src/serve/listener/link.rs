@@ -24,6 +24,11 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes of it that are read at once; each stays on the stack for one call.
 const REST_BYTES: usize = 8 * 1024;
 
+/// Requests of an HTTP/2 connection that its client gave up before they were answered, more than were answered: the
+/// rapid reset (CVE-2023-44487). Each was judged and may have reached the API. Twice the streams that may be open: a
+/// browser that leaves a page gives up what was open once.
+const GIVEN_UP_MAX: u32 = 2 * H2_STREAMS_MAX;
+
 /// Of a stream's place: nobody's; one whose client has been given all there is; else the beat since which the client
 /// has not taken what there is, and two.
 const FREE: u32 = 0;
@@ -41,6 +46,7 @@ pub(super) struct Link<A> {
     // All are hints for timeouts that are read once a beat, so no order between them matters.
     open: AtomicU32,
     begun: AtomicU32,
+    given_up: AtomicU32,
     written: AtomicU32,
     write_waits: AtomicBool,
     heard: AtomicBool,
@@ -75,6 +81,7 @@ impl<A> Link<A> {
             beats: AtomicU32::new(0),
             open: AtomicU32::new(0),
             begun: AtomicU32::new(0),
+            given_up: AtomicU32::new(0),
             written: AtomicU32::new(0),
             write_waits: AtomicBool::new(false),
             // A new connection owes its first request.
@@ -86,6 +93,11 @@ impl<A> Link<A> {
     /// keyfob ends this connection between requests, so the client owes nothing and there is nothing to wait for.
     pub(super) fn leave(&self) {
         self.leaving.store(true, Relaxed);
+    }
+
+    /// Whether its client asks in order to give up.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.given_up.load(Relaxed) >= GIVEN_UP_MAX
     }
 
     /// Look, once a beat.
@@ -109,6 +121,7 @@ impl<A> Link<A> {
 pub(super) struct Open<A> {
     pub(super) link: Arc<Link<A>>,
     stream: Option<usize>,
+    answered: bool,
 }
 
 impl<A> Open<A> {
@@ -116,7 +129,13 @@ impl<A> Open<A> {
         link.open.fetch_add(1, Relaxed);
         link.begun.fetch_add(1, Relaxed);
         let take = |stream: &AtomicU32| stream.compare_exchange(FREE, IN_HAND, Relaxed, Relaxed).is_ok();
-        Self { link: Arc::clone(link), stream: link.streams.iter().position(take) }
+        Self { link: Arc::clone(link), stream: link.streams.iter().position(take), answered: false }
+    }
+
+    /// There is an answer, which the client is offered now.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+        self.offer(true);
     }
 
     /// The client is offered something now: `true`; or has all there is.
@@ -132,6 +151,14 @@ impl<A> Drop for Open<A> {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.and_then(|at| self.link.streams.get(at)) {
             stream.store(FREE, Relaxed);
+        }
+        if self.link.h2 {
+            let given_up = self.link.given_up.load(Relaxed);
+            if !self.answered {
+                self.link.given_up.fetch_add(1, Relaxed);
+            } else if given_up > 0 {
+                self.link.given_up.store(given_up - 1, Relaxed);
+            }
         }
         self.link.heard.store(false, Relaxed);
         self.link.open.fetch_sub(1, Relaxed);
