@@ -2,11 +2,13 @@
 //! Unknown keys are refused with line and column. Nothing later re-checks what this file accepted. A secret is never
 //! a setting: passwords come from a terminal or standard input, keys from files of their own.
 
+mod blocks;
 mod database;
 mod draft;
 mod keys;
 mod layers;
 mod problem;
+mod upstreams;
 mod value;
 
 #[cfg(test)]
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keyfob_core::password::Cost;
+use keyfob_core::policy::Ask;
 use keyfob_core::refresh::Lives;
 use keyfob_core::refusal::Profile;
 use keyfob_core::rotation::Schedule;
@@ -29,6 +32,7 @@ pub use database::Database;
 
 pub use layers::{Loaded, Sources, load};
 pub use problem::{ConfigProblem, Origin};
+pub use upstreams::{Place, Share, Upstream};
 
 /// Everything an operator can set. Built by [`crate::cli`], or by `Settings::default()` in tests.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ pub struct Settings {
     pub realm: String,
     /// The API behind, if this keyfob is a gateway.
     pub upstream: Option<Upstream>,
+    /// APIs for the requests of a host or below a path, the most particular first; all others go to `upstream`.
+    pub upstreams: Vec<Place>,
     /// How clients' connections are protected.
     pub tls: Tls,
     /// Proxies whose `X-Forwarded-For` names the client. Empty: trust nobody.
@@ -101,21 +107,6 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// A tracing filter such as `info` or `keyfob=debug`.
     pub log_level: String,
-}
-
-/// The API behind the gateway.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// `http://` or `https://` origin, without a path.
-    pub origin: http::Uri,
-    /// PEM file of certificate authorities to trust for `https://`, instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// Send the client's `Host` on (true), or the upstream's own authority (false).
-    pub preserve_host: bool,
-    /// To connect (2 s).
-    pub connect_timeout: Duration,
-    /// Until response headers (60 s).
-    pub response_timeout: Duration,
 }
 
 /// How clients' connections are protected.
@@ -183,6 +174,13 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// Where a request goes, if anywhere.
+    #[must_use]
+    pub fn upstream_of(&self, ask: &Ask) -> Option<&Upstream> {
+        let place = self.upstreams.iter().find(|place| place.share.takes(ask));
+        place.map(|place| &place.upstream).or(self.upstream.as_ref())
+    }
+
     /// How often signing keys change, and what they sign.
     #[must_use]
     pub fn schedule(&self) -> Schedule {
@@ -224,6 +222,7 @@ impl Default for Settings {
             refusals: Profile::default(),
             realm: "keyfob".to_owned(),
             upstream: None,
+            upstreams: Vec::new(),
             tls: Tls::Loopback,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),

@@ -1,20 +1,22 @@
-//! The way to the API behind keyfob. [`Gateway::forward`] takes a [`Permit`] by value and sends exactly what was
+//! The way to the APIs behind keyfob. [`Gateway::forward`] takes a [`Permit`] by value and sends exactly what was
 //! judged: method, host and raw target come from the permit, never from the request again. Bodies stream both ways
 //! and are never held. It decides nothing.
 
+mod api;
 pub(crate) mod door;
 mod download;
 mod header;
+mod health;
 mod origin;
 mod pace;
 mod pool;
 mod problem;
+mod sender;
 mod tunnel;
 mod upload;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -23,21 +25,20 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use keyfob_core::policy::{Ask, Permit};
-use tokio::time::Instant;
 
 use crate::body::Body;
-use crate::clock;
-use crate::config::{HttpLimits, Upstream};
+use crate::config::{HttpLimits, Settings, Share, Upstream};
 use crate::framing;
 
 pub use download::{Broken, Download};
 pub use origin::GatewayProblem;
 
+use api::Api;
 use header::Facts;
 use pace::Pace;
-use pool::{Limit, Line, Pool};
+use pool::Line;
 use problem::Trouble;
-use upload::{Failure, Progress, Upload};
+use upload::{Failure, Upload};
 
 /// Who the client is, as far as the API is told.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct ClientInfo {
     pub forwarded_for: Option<HeaderValue>,
     /// `http` or `https`: how the client reached keyfob, or the trusted proxy before it.
     pub proto: &'static str,
+    /// The caller as a signed assertion, where its route asks for one; sent as `X-Auth-Assertion`.
+    pub assertion: Option<HeaderValue>,
     /// The host the client asked for, sent as `X-Forwarded-Host`; without one, the host that was judged.
     pub host: Option<HeaderValue>,
 }
@@ -59,35 +62,46 @@ pub trait StillAllowed: Send + Sync {
     fn still_allowed(&self) -> bool;
 }
 
-/// The API behind, and the connections to it.
+/// The APIs behind, and the connections to them.
 pub struct Gateway {
-    pool: Arc<Pool>,
-    host: HeaderValue,
-    preserve_host: bool,
-    response_timeout: Duration,
+    places: Vec<(Share, Api)>,
+    /// Where all goes that no place takes.
+    rest: Option<Api>,
     body_idle_timeout: Duration,
-    body_bytes_max: Option<u64>,
 }
 
 impl Gateway {
-    /// A gateway to `upstream`. Connects to nothing yet.
+    /// A gateway to one API. Connects to nothing yet.
     ///
     /// # Errors
-    /// [`GatewayProblem`]: the origin or the private authority is not usable.
+    /// [`GatewayProblem`]: an origin or the private authority is not usable.
     pub fn new(upstream: &Upstream, limits: &HttpLimits) -> Result<Self, GatewayProblem> {
-        let (origin, host) = origin::Origin::new(&upstream.origin, upstream.ca.as_deref())?;
-        Ok(Self {
-            pool: Arc::new(Pool::new(origin, upstream.connect_timeout)),
-            host,
-            preserve_host: upstream.preserve_host,
-            response_timeout: upstream.response_timeout,
-            body_idle_timeout: limits.body_idle_timeout,
-            body_bytes_max: limits.upstream_body_bytes,
-        })
+        let rest = Some(Api::new(upstream, limits)?);
+        Ok(Self { places: Vec::new(), rest, body_idle_timeout: limits.body_idle_timeout })
+    }
+
+    /// A gateway to all the APIs of the settings; `None` where there are none. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`GatewayProblem`]: an origin or a private authority is not usable.
+    pub fn of(settings: &Settings) -> Result<Option<Self>, GatewayProblem> {
+        let api = |upstream: &Upstream| Api::new(upstream, &settings.limits);
+        let places = settings.upstreams.iter().map(|place| Ok((place.share.clone(), api(&place.upstream)?)));
+        let places = places.collect::<Result<Vec<_>, GatewayProblem>>()?;
+        let rest = settings.upstream.as_ref().map(api).transpose()?;
+        let somewhere = rest.is_some() || !places.is_empty();
+        Ok(somewhere.then_some(Self { places, rest, body_idle_timeout: settings.limits.body_idle_timeout }))
+    }
+
+    /// Where a request goes, if anywhere: the first place that takes it, as [`Settings::upstream_of`] tells people.
+    fn api(&self, ask: &Ask) -> Option<&Api> {
+        let place = self.places.iter().find(|(share, _)| share.takes(ask));
+        place.map(|(_, api)| api).or(self.rest.as_ref())
     }
 
     /// Send what was permitted and answer with what the API answers, or with a problem document: 502 or 504 when it
-    /// gives no answer, 413 or 408 when the client's body breaks a limit, 400 for a WebSocket the route does not allow.
+    /// gives no answer, 503 when it has no connection free, 413 or 408 when the client's body breaks a limit, 400 for a
+    /// WebSocket the route does not allow, 404 where no API takes it.
     pub async fn forward(
         &self,
         permit: Permit,
@@ -95,18 +109,22 @@ impl Gateway {
         client: &ClientInfo,
         alive: Arc<dyn StillAllowed>,
     ) -> Response<Body> {
-        self.exchange(&permit, request, client, alive).await.unwrap_or_else(Trouble::response)
+        let Some(api) = self.api(permit.ask()) else { return Trouble::Nowhere.response() };
+        self.exchange(api, &permit, request, client, alive).await.unwrap_or_else(Trouble::response)
     }
 
     async fn exchange(
         &self,
+        api: &Api,
         permit: &Permit,
         mut request: Request<Incoming>,
         client: &ClientInfo,
         alive: Arc<dyn StillAllowed>,
     ) -> Result<Response<Body>, Trouble> {
-        let upgrade = take_upgrade(permit, &mut request)?;
-        self.check_length(&request)?;
+        let upgrade = take_upgrade(permit, &mut request, api.http2)?;
+        check_length(&request, api.body_bytes_max)?;
+        let origin = api.next(0).ok_or(Trouble::Nowhere)?;
+        let own_host = !api.preserve_host || permit.ask().host().is_empty();
         let (mut parts, incoming) = request.into_parts();
         let facts = Facts {
             client,
@@ -114,68 +132,14 @@ impl Gateway {
             forward_authorization: permit.options().forward_authorization,
             websocket: upgrade.is_some(),
             chunked: !incoming.is_end_stream() && incoming.size_hint().exact().is_none(),
-            host: (!self.preserve_host || permit.ask().host().is_empty()).then_some(&self.host),
+            host: own_host.then(|| api.host(origin)),
             judged_host: permit.ask().host(),
         };
         header::to_upstream(&mut parts.headers, &facts);
         aim(&mut parts, permit.ask())?;
-        let body = Upload::new(incoming, self.body_bytes_max, || self.pace(Arc::clone(&alive)));
-        let (response, line) = self.send(Request::from_parts(parts, body)).await?;
+        let body = Upload::new(incoming, api.body_bytes_max, || self.pace(Arc::clone(&alive)));
+        let (response, line) = api.send(origin, Request::from_parts(parts, body), own_host, &*alive).await?;
         self.answer(response, line, upgrade, alive)
-    }
-
-    fn check_length(&self, request: &Request<Incoming>) -> Result<(), Trouble> {
-        match (self.body_bytes_max, request.body().size_hint().lower()) {
-            (Some(max), length) if length > max => Err(Trouble::Upload(Failure::TooLarge)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Send a request, once more on a new connection if it never left: the API had closed a kept-alive one.
-    async fn send(&self, request: Request<Upload>) -> Result<(Response<Incoming>, Line), Trouble> {
-        let progress = request.body().progress();
-        let mut line = self.pool.line().await?;
-        let mut next = request;
-        loop {
-            let answer = self.in_time(line.sender.try_send_request(next), &mut line.limit, progress.as_deref()).await?;
-            match answer {
-                Ok(response) => return Ok((response, line)),
-                Err(mut error) => match error.take_message() {
-                    // hyper hands a request back only if no byte of it was written.
-                    Some(unsent) if line.reused => {
-                        next = unsent;
-                        line = self.pool.new_line().await?;
-                    }
-                    _ => return Err(broken(&error.into_error(), progress.as_deref())),
-                },
-            }
-        }
-    }
-
-    /// Wait for response headers. While the request's body moves, the API is not late.
-    async fn in_time<F: Future>(
-        &self,
-        answer: F,
-        limit: &mut Limit,
-        progress: Option<&Progress>,
-    ) -> Result<F::Output, Trouble> {
-        let mut answer = std::pin::pin!(answer);
-        let mut seen = 0;
-        loop {
-            limit.as_mut().reset(Instant::from_std(clock::instant()) + self.response_timeout);
-            let answer = std::future::poll_fn(|cx| match answer.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
-            });
-            if let Some(answer) = answer.await {
-                return Ok(answer);
-            }
-            let frames = progress.map_or(seen, Progress::frames);
-            if frames == seen {
-                return Err(Trouble::ResponseTimeout);
-            }
-            seen = frames;
-        }
     }
 
     fn answer(
@@ -203,12 +167,19 @@ impl Gateway {
     }
 }
 
+fn check_length(request: &Request<Incoming>, bytes_max: Option<u64>) -> Result<(), Trouble> {
+    match (bytes_max, request.body().size_hint().lower()) {
+        (Some(max), length) if length > max => Err(Trouble::Upload(Failure::TooLarge)),
+        _ => Ok(()),
+    }
+}
+
 /// The client's half of a tunnel, if this is a WebSocket handshake that its route allows.
-fn take_upgrade(permit: &Permit, request: &mut Request<Incoming>) -> Result<Option<OnUpgrade>, Trouble> {
+fn take_upgrade(permit: &Permit, request: &mut Request<Incoming>, http2: bool) -> Result<Option<OnUpgrade>, Trouble> {
     if !framing::asks_websocket(request) {
         return Ok(None);
     }
-    if !permit.options().websocket {
+    if !permit.options().websocket || http2 {
         return Err(Trouble::WebSocketNotAllowed);
     }
     Ok(Some(hyper::upgrade::on(request)))
@@ -229,12 +200,4 @@ fn aim(parts: &mut http::request::Parts, ask: &Ask) -> Result<(), Trouble> {
     // What hyper keeps here belongs to the client's connection.
     parts.extensions.clear();
     Ok(())
-}
-
-fn broken(error: &hyper::Error, progress: Option<&Progress>) -> Trouble {
-    if let Some(failure) = progress.and_then(Progress::failure) {
-        return Trouble::Upload(failure);
-    }
-    tracing::warn!(%error, "the upstream broke off before its response headers");
-    Trouble::Broke
 }

@@ -82,7 +82,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
     if let Some(file) = &settings.policy {
         reload::import_policy_at_start(&*store, file).await?;
     }
-    let gateway = settings.upstream.as_ref().map(|upstream| Gateway::new(upstream, &settings.limits)).transpose()?;
+    let gateway = Gateway::of(&settings)?;
     let app = Arc::new(app(settings, store, (tagger, mint), &public_url).await?);
 
     let (stop, stopped) = watch::channel(false);

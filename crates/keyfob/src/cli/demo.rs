@@ -89,13 +89,8 @@ fn settings(folder: &Path, api: &str) -> Result<Settings, Failure> {
     std::fs::write(&policy, POLICY).map_err(|error| Failure::failed(format!("cannot write the policy: {error}")))?;
     let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let defaults = Settings::default();
-    let upstream = Upstream {
-        origin: api.parse().map_err(|_| Failure::failed("the example API has no address"))?,
-        ca: None,
-        preserve_host: true,
-        connect_timeout: std::time::Duration::from_secs(2),
-        response_timeout: std::time::Duration::from_secs(10),
-    };
+    let origin = api.parse().map_err(|_| Failure::failed("the example API has no address"))?;
+    let upstream = Upstream { response_timeout: std::time::Duration::from_secs(10), ..Upstream::at(vec![origin]) };
     Ok(Settings {
         data: folder.join("keyfob-data"),
         listen: free,

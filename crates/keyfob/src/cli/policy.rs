@@ -46,6 +46,9 @@ pub(super) struct Explain {
     /// The policy file (default: the policy in force)
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// The host that is called, where it decides which API behind gets the request
+    #[arg(long, value_name = "HOST", default_value = "")]
+    host: String,
     /// The method, such as GET
     method: String,
     /// The path, such as /reports/7
@@ -108,7 +111,7 @@ async fn apply(common: &Common, settings: &Settings, file: Option<PathBuf>) -> R
 impl Explain {
     async fn run(self, common: &Common, settings: &Settings) -> Result<(), Failure> {
         let policy = choose(settings, self.policy.as_deref()).await?;
-        let ask = Ask::parse(&self.method, "", self.path.as_bytes()).map_err(|ambiguous| {
+        let ask = Ask::parse(&self.method, &self.host, self.path.as_bytes()).map_err(|ambiguous| {
             Failure::failed(ambiguous.to_string()).hint("every such request is refused with 400")
         })?;
         let user = match self.user {
@@ -116,13 +119,31 @@ impl Explain {
             None => None,
         };
         let explanation = core::explain(&policy, &ask, user.as_ref());
+        let upstream = upstream(settings, &ask);
         if common.json {
-            say::json(&steps(&explanation, settings))?;
+            let mut steps = steps(&explanation, settings);
+            if let (Some(shown), Some(upstream)) = (steps.as_object_mut(), upstream) {
+                shown.insert("upstream".to_owned(), upstream.into());
+            }
+            say::json(&steps)?;
         } else {
-            say::data(&explanation.to_string())?;
+            let upstream = upstream.filter(|_| explanation.is_allowed());
+            let line = upstream.map(|upstream| format!("goes to  {upstream}\n")).unwrap_or_default();
+            say::data(&format!("{explanation}{line}"))?;
         }
         if explanation.is_allowed() { Ok(()) } else { Err(Failure::answered_no()) }
     }
+}
+
+/// Where the gateway would send it, if this keyfob is one.
+fn upstream(settings: &Settings, ask: &Ask) -> Option<String> {
+    if settings.upstream.is_none() && settings.upstreams.is_empty() {
+        return None;
+    }
+    let Some(upstream) = settings.upstream_of(ask) else {
+        return Some("none takes this host and path: 404".to_owned());
+    };
+    Some(upstream.origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
 }
 
 fn steps(explanation: &Explanation, settings: &Settings) -> serde_json::Value {

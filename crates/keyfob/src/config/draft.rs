@@ -1,7 +1,6 @@
 //! Settings while they are being gathered: what only makes sense together is put together at the end.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::{Database, Settings, Tls, Upstream};
 
@@ -12,11 +11,7 @@ pub(super) struct Draft {
     pub(super) database_direct: Option<String>,
     pub(super) database_password: Option<PathBuf>,
     pub(super) database_connections: usize,
-    pub(super) upstream: Option<http::Uri>,
-    pub(super) upstream_ca: Option<PathBuf>,
-    pub(super) preserve_host: bool,
-    pub(super) connect_timeout: Duration,
-    pub(super) response_timeout: Duration,
+    pub(super) upstream: Upstream,
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
 }
@@ -29,12 +24,7 @@ impl Draft {
             database_direct: None,
             database_password: None,
             database_connections: 16,
-            upstream: None,
-            upstream_ca: None,
-            // As Caddy and Traefik do: the API sees the name its clients use, and builds right links.
-            preserve_host: true,
-            connect_timeout: Duration::from_secs(2),
-            response_timeout: Duration::from_mins(1),
+            upstream: Upstream::at(Vec::new()),
             certificate: None,
             key: None,
         }
@@ -64,13 +54,7 @@ impl Draft {
             password: self.database_password,
             connections: self.database_connections,
         });
-        settings.upstream = self.upstream.map(|origin| Upstream {
-            origin,
-            ca: self.upstream_ca,
-            preserve_host: self.preserve_host,
-            connect_timeout: self.connect_timeout,
-            response_timeout: self.response_timeout,
-        });
+        settings.upstream = Some(self.upstream).filter(|upstream| !upstream.origins.is_empty());
         let cost = settings.password_cost;
         if !OWASP.iter().any(|(memory_kib, passes)| cost.memory_kib >= *memory_kib && cost.passes >= *passes) {
             return Err((

@@ -8,7 +8,7 @@ use keyfob_core::signing_key::Algorithm;
 
 use super::draft::Draft;
 use super::value::{Value, network, origin};
-use super::{Ack, LogFormat, Tls, database};
+use super::{Ack, LogFormat, Tls, database, upstreams};
 
 /// One setting.
 pub(super) struct Key {
@@ -78,16 +78,15 @@ pub(super) const KEYS: &[Key] = &[
     key("realm", "up to 64 visible ASCII characters without `\"` and `\\`", |d, v| {
         realm(v.text()?).map(|realm| d.settings.realm = realm)
     }),
-    key("upstream", "an http or https origin without a path, such as `http://127.0.0.1:3000`", |d, v| {
-        origin(v.text()?)?.parse().ok().map(|uri| d.upstream = Some(uri))
-    }),
-    key("upstream-ca", PEM, |d, v| v.path().map(|path| d.upstream_ca = Some(path))),
-    key("upstream-preserve-host", TRUTH, |d, v| v.truth().map(|keep| d.preserve_host = keep)),
+    key("upstream", upstreams::ORIGINS, |d, v| upstreams::origins(v).map(|origins| d.upstream.origins = origins)),
+    key("upstream-ca", PEM, |d, v| v.path().map(|path| d.upstream.ca = Some(path))),
+    key("upstream-preserve-host", TRUTH, |d, v| v.truth().map(|keep| d.upstream.preserve_host = keep)),
+    key("upstream-http2", TRUTH, |d, v| v.truth().map(|speak| d.upstream.http2 = speak)),
     key("upstream-connect-timeout", TIME_TO_AN_HOUR, |d, v| {
-        v.duration(SECOND, HOUR).map(|length| d.connect_timeout = length)
+        v.duration(SECOND, HOUR).map(|length| d.upstream.connect_timeout = length)
     }),
     key("upstream-response-timeout", TIME_TO_AN_HOUR, |d, v| {
-        v.duration(SECOND, HOUR).map(|length| d.response_timeout = length)
+        v.duration(SECOND, HOUR).map(|length| d.upstream.response_timeout = length)
     }),
     key("tls", "`loopback`, `terminated-upstream`, or a table with `certificate` and `key`", |d, v| {
         one_of(v, &[("loopback", Tls::Loopback), ("terminated-upstream", Tls::TerminatedUpstream)])

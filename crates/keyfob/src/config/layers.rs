@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Settings;
 use super::draft::Draft;
 use super::keys::{self, Key};
 use super::problem::{ConfigProblem, Origin};
+use super::upstreams::Place;
 use super::value::{Raw, Value};
+use super::{Settings, blocks};
 
 /// What settings are read from. Plain values, so that reading them is a pure function.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +40,9 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigProblem> {
     let mut entries = Entries::new();
     let mut warnings = Vec::new();
+    let mut draft = Draft::new();
     if let Some((path, text)) = &sources.file {
-        read_file(path, text, &mut entries)?;
+        draft.settings.upstreams = read_file(path, text, &mut entries)?;
     }
     read_variables(&sources.variables, &mut entries, &mut warnings)?;
     let mut flags = Entries::new();
@@ -51,7 +53,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigProblem> {
         }
     }
     lay_over(&mut entries, flags)?;
-    let mut draft = Draft::new();
     for entry in entries.values() {
         (entry.key.apply)(&mut draft, &entry.value).ok_or_else(|| refused(entry))?;
     }
@@ -73,8 +74,9 @@ struct Entry {
 
 fn refused(entry: &Entry) -> ConfigProblem {
     let shown = entry.value.shown();
-    // A URL of a database is mostly refused for the password in it, which is not to be seen.
-    let secret = entry.key.name.starts_with("database") && (shown.contains('@') || shown.contains("password="));
+    // A URL of a database or an API is mostly refused for the password in it, which is not to be seen.
+    let url = ["database", "upstream"].iter().any(|name| entry.key.name.starts_with(name));
+    let secret = url && (shown.contains('@') || shown.contains("password="));
     ConfigProblem {
         origin: entry.origin.clone(),
         message: if secret {
@@ -138,25 +140,38 @@ fn names_a_service(name: &str) -> bool {
     name.starts_with("KEYFOB_SERVICE_") || name.starts_with("KEYFOB_PORT")
 }
 
-fn read_file(path: &Path, text: &str, entries: &mut Entries) -> Result<(), ConfigProblem> {
+fn read_file(path: &Path, text: &str, entries: &mut Entries) -> Result<Vec<Place>, ConfigProblem> {
     let document = DeTable::parse(text).map_err(|error| ConfigProblem {
         origin: place(path, text, error.span().map_or(0, |span| span.start)),
         message: error.message().replace('\n', ", "),
         hint: "the file is TOML: `key = \"value\"` lines".to_owned(),
     })?;
     let mut layer = Entries::new();
-    read_table(&File { path, text }, "", document.get_ref(), &mut layer)?;
-    lay_over(entries, layer)
+    let file = File { path, text };
+    let mut places = Vec::new();
+    for (name, value) in document.get_ref() {
+        if name.get_ref() == blocks::NAME {
+            places = blocks::read(&file, value)?;
+        }
+    }
+    read_table(&file, "", document.get_ref(), &mut layer)?;
+    lay_over(entries, layer)?;
+    Ok(places)
 }
 
-struct File<'a> {
-    path: &'a Path,
-    text: &'a str,
+/// A configuration file.
+pub(super) struct File<'a> {
+    pub(super) path: &'a Path,
+    pub(super) text: &'a str,
 }
 
 fn read_table(file: &File<'_>, above: &str, table: &DeTable<'_>, layer: &mut Entries) -> Result<(), ConfigProblem> {
     for (name, value) in table {
         let full = format!("{above}{}", name.get_ref());
+        // Read by themselves.
+        if full == blocks::NAME {
+            continue;
+        }
         if let DeValue::Table(inner) = value.get_ref()
             && keys::KEYS.iter().any(|key| key.name.strip_prefix(&full).is_some_and(|rest| rest.starts_with('.')))
         {
@@ -180,7 +195,8 @@ fn read_table(file: &File<'_>, above: &str, table: &DeTable<'_>, layer: &mut Ent
     Ok(())
 }
 
-fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
+/// A TOML value as it was written.
+pub(super) fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
     match value.get_ref() {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Boolean(truth) => Raw::Truth(*truth),
@@ -198,7 +214,7 @@ fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
 }
 
 /// The one-based line and column of a byte of a text.
-fn place(path: &Path, text: &str, at: usize) -> Origin {
+pub(super) fn place(path: &Path, text: &str, at: usize) -> Origin {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;

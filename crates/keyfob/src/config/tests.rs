@@ -193,9 +193,84 @@ fn a_network_has_no_bits_after_its_prefix() {
 }
 
 #[test]
-fn the_password_of_a_database_url_that_is_refused_for_it_is_not_shown() {
+fn the_password_of_a_url_that_is_refused_for_it_is_not_shown() {
+    for file in ["upstream = \"http://u:hunter2@a\"", "[[upstreams]]\norigins = [\"http://u:hunter2@a\"]"] {
+        let said = refused(file);
+        assert!(!said.contains("hunter2") && said.contains("cannot be what it is set to"), "{said}");
+    }
     for key in ["database", "database-direct"] {
         let said = refused(&format!("{key} = \"postgres://keyfob:hunter2@db/keyfob\"\n"));
         assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn apis_are_named_by_host_and_path_the_most_particular_first() {
+    let settings = settings(
+        r#"
+upstream = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+
+[[upstreams]]
+path = "/reports"
+origins = "http://127.0.0.1:3"
+response-timeout = "5s"
+body-bytes = 1000
+connections = 7
+
+[[upstreams]]
+host = "Admin.test"
+origins = ["http://127.0.0.1:4"]
+
+[[upstreams]]
+path = "/reports/old"
+origins = ["http://127.0.0.1:5"]
+preserve-host = false
+"#,
+    );
+    let goes = |host: &str, path: &str| {
+        let ask = Ask::parse("GET", host, path.as_bytes()).expect("one reading");
+        settings.upstream_of(&ask).expect("somewhere").origins[0].port_u16().expect("a port")
+    };
+    assert_eq!(settings.upstream.as_ref().map(|upstream| upstream.origins.len()), Some(2));
+    assert_eq!((goes("api.test", "/x"), goes("api.test", "/reportsx")), (1, 1));
+    assert_eq!((goes("api.test", "/reports"), goes("api.test", "/%72eports/7?x")), (3, 3));
+    assert_eq!((goes("api.test", "/reports/old/7"), goes("admin.test:8080", "/reports/old/7")), (5, 4));
+    let reports = &settings.upstreams[2].upstream;
+    assert_eq!(
+        (reports.response_timeout, reports.body_bytes, reports.connections),
+        (Duration::from_secs(5), Some(1000), 7)
+    );
+    assert!(reports.preserve_host && !settings.upstreams[1].upstream.preserve_host);
+}
+
+#[test]
+fn a_mistake_in_a_block_of_upstreams_is_named_with_line_and_column() {
+    for (file, problem) in [
+        (
+            "[[upstreams]]\npaht = \"/r\"",
+            "keyfob.toml, line 2, column 1: there is no setting `upstreams.paht` | a block has host, path",
+        ),
+        ("[[upstreams]]\npath = \"/r\"", "keyfob.toml, line 1, column 1: this block has no `origins` | say where"),
+        ("[[upstreams]]\norigins = \"http://a\"", "keyfob.toml, line 1, column 1: this block takes every request | "),
+        (
+            "[[upstreams]]\npath = \"/r/../s\"",
+            "keyfob.toml, line 2, column 8: `upstreams.path` cannot be `/r/../s` | it takes a path",
+        ),
+        (
+            "[[upstreams]]\nhost = \"a:80\"",
+            "keyfob.toml, line 2, column 8: `upstreams.host` cannot be `a:80` | it takes a host name",
+        ),
+        (
+            "[[upstreams]]\npath = \"/r\"\norigins = [\"http://a\", \"http://a/\"]",
+            "keyfob.toml, line 3, column 11: `upstreams.origins` cannot be `http://a, http://a/` | it takes an http",
+        ),
+        (
+            "[[upstreams]]\npath = \"/r\"\norigins = \"http://a\"\n[[upstreams]]\npath = \"/%72\"\norigins = \"http://b\"",
+            "keyfob.toml, line 4, column 1: the block on line 1 takes these requests already | list all",
+        ),
+        ("upstreams = \"http://a\"", "keyfob.toml, line 1, column 13: `upstreams` are blocks | write `[[upstreams]]`"),
+    ] {
+        let said = refused(file);
+        assert!(said.starts_with(problem), "{said}\n{problem}");
     }
 }

@@ -15,10 +15,17 @@ use crate::looks_secret::looks_secret;
 use crate::request_id::RequestId;
 use crate::serve::listener::Connection;
 
-/// What a line says of its request, kept only while somebody wants to read it.
+/// What a line says of its request, kept only while somebody wants to read it. A request whose client goes away before it
+/// is answered leaves its line too: it may have reached the API.
 pub(super) struct Line {
     id: RequestId,
     wanted: Option<(Method, String, SocketAddr, Instant)>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.write(None);
+    }
 }
 
 impl Line {
@@ -27,15 +34,21 @@ impl Line {
             .then(|| (request.method().clone(), request.uri().path().to_owned(), connection.peer, clock::instant()));
         Self { id, wanted }
     }
+
+    /// At most once. `status`: none where nobody waited for the answer.
+    fn write(&mut self, status: Option<u16>) {
+        let id = self.id;
+        if let Some((method, path, peer, began)) = self.wanted.take() {
+            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let path = &*without_secret(&path);
+            tracing::debug!(target: "keyfob::access", %id, %method, path, %peer, status, micros);
+        }
+    }
 }
 
-pub(super) fn log<B>(line: Line, response: &Response<B>) {
+pub(super) fn log<B>(mut line: Line, response: &Response<B>) {
     let (id, status) = (line.id, response.status().as_u16());
-    if let Some((method, path, peer, began)) = line.wanted {
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let path = &*without_secret(&path);
-        tracing::debug!(target: "keyfob::access", %id, %method, path, %peer, status, micros);
-    }
+    line.write(Some(status));
     if response.status().is_server_error() {
         tracing::warn!(%id, status, "a request ended in an error");
     }

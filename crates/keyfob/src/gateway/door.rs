@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use keyfob_core::policy::{Ask, Credential, Decision, Permit};
+use keyfob_core::assertion;
+use keyfob_core::id::TokenId;
+use keyfob_core::policy::{Ask, Caller, Credential, Decision, Permit};
 use keyfob_core::refusal::{Reason, Refusal};
 use keyfob_tower::{guard, refusal};
 
@@ -91,9 +93,13 @@ async fn forward(
         return problem(404, "no-upstream", "this keyfob has no API behind it: start it with --upstream");
     };
     let proxied = client::is_trusted(connection.peer.ip().to_canonical(), &app.settings.trusted_proxies);
-    let Ok(client) = client_info(app, connection, request.headers(), proxied) else {
+    let Ok(mut client) = client_info(app, connection, request.headers(), proxied) else {
         return problem(400, "bad-forwarded-for", "X-Forwarded-For cannot be read");
     };
+    if let (Some(audience), Some(caller)) = (&permit.options().assertion, permit.caller()) {
+        let Some(assertion) = assertion(app, caller, audience) else { return refusal::cannot_tell().map(Body::from) };
+        client.assertion = Some(assertion);
+    }
     request.headers_mut().reserve(header::ADDED);
     let kept = request.headers().get(request_id::HEADER).filter(|id| proxied && request_id::can_be_kept(id));
     if kept.is_none() {
@@ -102,6 +108,20 @@ async fn forward(
     let response = gateway.forward(permit, request, &client, alive).await;
     app.metrics.upstream(response.status());
     response
+}
+
+/// Who calls, signed for one API. `None`: it cannot be said, and then the API is not asked either.
+fn assertion(app: &App, caller: &Caller, audience: &str) -> Option<HeaderValue> {
+    let now = clock::now();
+    let id = TokenId::new(now, &clock::random());
+    let issuer = &app.verifier.profile.issuer;
+    let signed = assertion::sign(caller, issuer, audience, id, now, app.keys.load().signing(), clock::rng());
+    let value = signed.map(HeaderValue::try_from).inspect_err(|error| {
+        tracing::error!(%error, "an assertion cannot be signed");
+    });
+    let mut value = value.ok()?.ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// What the API is told of the client: rebuilt from what is trusted, never passed on.
@@ -122,7 +142,7 @@ fn client_info(
         _ => "http",
     };
     let host = told("x-forwarded-host").or_else(|| headers.get(http::header::HOST)).cloned();
-    Ok(ClientInfo { address, forwarded_for, proto, host })
+    Ok(ClientInfo { address, forwarded_for, proto, assertion: None, host })
 }
 
 /// Whether the caller of a long exchange is still let in. A fact that is not in memory is fetched on the side, and

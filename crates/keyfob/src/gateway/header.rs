@@ -24,7 +24,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Fields that keyfob may add to a request: room for them is made once instead of as they come.
-pub(super) const ADDED: usize = 9;
+pub(super) const ADDED: usize = 10;
 
 /// What of a request decides its fields at the API.
 pub(super) struct Facts<'a> {
@@ -49,6 +49,9 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, facts: &Facts<'_>) {
     set_host(headers, facts);
     set_forwarded(headers, facts);
     identity::set(headers, facts.caller);
+    if let Some(assertion) = &facts.client.assertion {
+        headers.insert(identity::ASSERTION, assertion.clone());
+    }
     if facts.chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
@@ -115,7 +118,7 @@ fn remove_connection_named(headers: &mut HeaderMap) {
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
-        .filter(|token| !is_option(token))
+        .filter(|token| !is_option(token) && !token.eq_ignore_ascii_case(REQUEST_ID.as_bytes()))
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect();
     for name in named {
@@ -129,8 +132,8 @@ fn is_option(token: &[u8]) -> bool {
     [&b"keep-alive"[..], b"close", b"upgrade", b"te"].iter().any(|option| token.eq_ignore_ascii_case(option))
 }
 
-/// Whether a request field ends at this hop. Names are lower case. `_` and `.` count as `-`: a CGI-like upstream
-/// cannot tell them apart, so `transfer_encoding` would frame its message and `x_forwarded_for` name its client.
+/// Whether a request field ends at this hop. Names are lower case. All punctuation counts as `-`: a CGI-like upstream
+/// cannot tell it apart, so `transfer_encoding` would frame its message and `x_forwarded_for` name its client.
 fn ends_here(name: &str) -> bool {
     let bytes = name.as_bytes();
     match bytes.first() {
@@ -145,19 +148,22 @@ fn ends_here(name: &str) -> bool {
         Some(b'x') => {
             (bytes.len() >= X_FORWARDED.len() && same(&bytes[..X_FORWARDED.len()], X_FORWARDED))
                 || same(bytes, "x-real-ip")
+                || (same(bytes, REQUEST_ID) && name != REQUEST_ID)
         }
         _ => false,
     }
 }
 
 const X_FORWARDED: &str = "x-forwarded";
+// keyfob's own, set before these are looked at.
+const REQUEST_ID: &str = "x-request-id";
 
 fn same(name: &[u8], folded: &str) -> bool {
     name.len() == folded.len()
-        && name.iter().zip(folded.as_bytes()).all(|(byte, wanted)| match byte {
-            b'_' | b'.' => *wanted == b'-',
-            byte => byte == wanted,
-        })
+        && name
+            .iter()
+            .zip(folded.as_bytes())
+            .all(|(byte, wanted)| if byte.is_ascii_alphanumeric() { byte == wanted } else { *wanted == b'-' })
 }
 
 // RFC 9113 §8.2.3: HTTP/2 may split a cookie into crumbs, which HTTP/1.1 must see as one field.

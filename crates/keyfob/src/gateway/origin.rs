@@ -49,7 +49,11 @@ pub(super) enum Stream {
 
 impl Origin {
     /// The origin of `uri`, and the `Host` it goes by.
-    pub(super) fn new(uri: &http::Uri, authority: Option<&Path>) -> Result<(Self, HeaderValue), GatewayProblem> {
+    pub(super) fn new(
+        uri: &http::Uri,
+        authority: Option<&Path>,
+        http2: bool,
+    ) -> Result<(Self, HeaderValue), GatewayProblem> {
         let named = uri.authority().ok_or(GatewayProblem::Origin)?;
         let bare = uri.path_and_query().is_none_or(|path| path.as_str() == "/" || path.as_str().is_empty());
         let secure = match uri.scheme() {
@@ -64,12 +68,16 @@ impl Origin {
         let header = HeaderValue::from_str(named.as_str()).map_err(|_| GatewayProblem::Origin)?;
         let tls = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| GatewayProblem::Origin)?;
-            Some((TlsConnector::from(Arc::new(client_config(authority)?)), name))
+            Some((TlsConnector::from(Arc::new(client_config(authority, http2)?)), name))
         } else {
             None
         };
         let port = named.port_u16().unwrap_or(if secure { 443 } else { 80 });
         Ok((Self { host: host.into(), port, tls }, header))
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     pub(super) async fn connect(&self) -> std::io::Result<Stream> {
@@ -82,7 +90,7 @@ impl Origin {
     }
 }
 
-fn client_config(authority: Option<&Path>) -> Result<ClientConfig, GatewayProblem> {
+fn client_config(authority: Option<&Path>, http2: bool) -> Result<ClientConfig, GatewayProblem> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = match authority {
@@ -90,7 +98,7 @@ fn client_config(authority: Option<&Path>) -> Result<ClientConfig, GatewayProble
         None => builder.with_native_roots().map_err(GatewayProblem::SystemRoots)?,
     };
     let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Ok(config)
 }
 
@@ -112,7 +120,7 @@ mod tests {
     use super::*;
 
     fn origin(uri: &'static str) -> Result<(Origin, HeaderValue), GatewayProblem> {
-        Origin::new(&http::Uri::from_static(uri), None)
+        Origin::new(&http::Uri::from_static(uri), None, false)
     }
 
     #[test]
@@ -130,7 +138,7 @@ mod tests {
     fn a_private_authority_without_a_certificate_is_refused() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let uri = http::Uri::from_static("https://api.internal");
-        let problem = Origin::new(&uri, Some(file.path())).err().expect("a problem");
+        let problem = Origin::new(&uri, Some(file.path()), false).err().expect("a problem");
         assert!(problem.to_string().contains("it holds no certificate"), "{problem}");
     }
 }

@@ -1,4 +1,4 @@
-//! Kept-alive HTTP/1.1 connections to the API. A connection carries one message at a time and comes back only after
+//! Kept-alive connections to one origin of an API. A connection carries one message at a time and comes back only after
 //! the whole response was read, so no answer can reach another request. Never sends anything itself.
 //!
 //! Written on hyper's connection rather than on hyper-util's client: there is one origin, so its pool keys, request
@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
+use super::health::{Busy, Health};
 use super::origin::{Origin, Stream};
 use super::problem::Trouble;
-use super::upload::Upload;
+use super::sender::Sender;
+use crate::config::Upstream;
 
 /// Most idle connections that are kept: more than one core can use at once, fewer than a file-descriptor limit.
 const IDLE_MAX: usize = 512;
@@ -29,11 +29,13 @@ const SWEEP: Duration = Duration::from_secs(15);
 /// Sweeps that an idle connection survives: it is closed after 45 to 60 seconds, before most servers would.
 const SWEEPS_MAX: u32 = 3;
 
-/// Most connections to the API at once, idle ones included: as many as clients may have (`HttpLimits::connections`),
-/// so that HTTP/2 clients with many streams cannot use up the file descriptors.
-const CONNECTIONS_MAX: usize = 10_000;
-
 pub(super) struct Pool {
+    /// The authority it goes by.
+    pub(super) host: HeaderValue,
+    pub(super) health: Health,
+    // Whether requests under way are counted: only where there is another origin to compare with.
+    counts: bool,
+    http2: bool,
     origin: Origin,
     connect_timeout: Duration,
     connections: Arc<Semaphore>,
@@ -43,7 +45,7 @@ pub(super) struct Pool {
 }
 
 struct Idle {
-    sender: SendRequest<Upload>,
+    sender: Sender,
     limit: Limit,
     since: u32,
 }
@@ -54,30 +56,41 @@ pub(super) type Limit = Pin<Box<Sleep>>;
 
 /// One connection to the API, out of the pool. Dropped, it is closed.
 pub(super) struct Line {
-    pub(super) sender: SendRequest<Upload>,
+    pub(super) sender: Sender,
     /// Whether it has carried a message before, so that the API may have closed it meanwhile.
     pub(super) reused: bool,
     pub(super) limit: Limit,
     pool: Arc<Pool>,
+    _busy: Option<Busy>,
 }
 
 impl Pool {
-    pub(super) fn new(origin: Origin, connect_timeout: Duration) -> Self {
+    /// To an origin that goes by `host`.
+    pub(super) fn new(origin: Origin, host: HeaderValue, upstream: &Upstream) -> Self {
         Self {
+            host,
+            health: Health::default(),
+            counts: upstream.origins.len() > 1,
+            http2: upstream.http2,
             origin,
-            connect_timeout,
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            connect_timeout: upstream.connect_timeout,
+            connections: Arc::new(Semaphore::new(upstream.connections)),
             idle: Mutex::new(Vec::new()),
             sweeps: AtomicU32::new(0),
             sweeper: Once::new(),
         }
     }
 
+    /// Whether its connections are of TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.origin.is_secure()
+    }
+
     /// An idle connection if one is alive, else a new one.
     pub(super) async fn line(self: &Arc<Self>) -> Result<Line, Trouble> {
         while let Some(idle) = self.newest_idle() {
             if idle.sender.is_ready() {
-                return Ok(Line { sender: idle.sender, reused: true, limit: idle.limit, pool: Arc::clone(self) });
+                return Ok(self.lined(idle.sender, true, idle.limit));
             }
         }
         self.new_line().await
@@ -86,20 +99,26 @@ impl Pool {
     /// A new connection.
     pub(super) async fn new_line(self: &Arc<Self>) -> Result<Line, Trouble> {
         self.start_sweeper();
-        let opened = tokio::time::timeout(self.connect_timeout, self.open()).await;
+        let permit = tokio::time::timeout(self.connect_timeout, Arc::clone(&self.connections).acquire_owned()).await;
+        let permit = permit.ok().and_then(Result::ok).ok_or(Trouble::Full)?;
+        let opened = tokio::time::timeout(self.connect_timeout, self.open(permit)).await;
         let sender = opened.map_err(|_| Trouble::ConnectTimeout)?.map_err(|error| {
             tracing::warn!(%error, "cannot connect to the upstream");
             Trouble::Unreachable
         })?;
         let limit = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Ok(Line { sender, reused: false, limit, pool: Arc::clone(self) })
+        Ok(self.lined(sender, false, limit))
     }
 
-    async fn open(&self) -> std::io::Result<SendRequest<Upload>> {
-        let permit = Arc::clone(&self.connections).acquire_owned().await.map_err(std::io::Error::other)?;
+    fn lined(self: &Arc<Self>, sender: Sender, reused: bool, limit: Limit) -> Line {
+        let busy = self.counts.then(|| Busy::at(self));
+        Line { sender, reused, limit, pool: Arc::clone(self), _busy: busy }
+    }
+
+    async fn open(&self, permit: OwnedSemaphorePermit) -> std::io::Result<Sender> {
         match self.origin.connect().await? {
-            Stream::Plain(stream) => handshake(stream, permit).await,
-            Stream::Tls(stream) => handshake(*stream, permit).await,
+            Stream::Plain(stream) => Sender::open(stream, permit, self.http2).await,
+            Stream::Tls(stream) => Sender::open(*stream, permit, self.http2).await,
         }
     }
 
@@ -107,7 +126,7 @@ impl Pool {
         self.lock().pop()
     }
 
-    fn put(&self, sender: SendRequest<Upload>, limit: Limit) {
+    fn put(&self, sender: Sender, limit: Limit) {
         let since = self.sweeps.load(Ordering::Relaxed);
         let mut idle = self.lock();
         if idle.len() < IDLE_MAX {
@@ -136,26 +155,12 @@ impl Line {
         } else if !sender.is_closed() {
             // The connection's own task has not come round yet, or still sends a body the API did not wait for.
             tokio::spawn(async move {
-                if sender.ready().await.is_ok() {
+                if sender.becomes_ready().await {
                     pool.put(sender, limit);
                 }
             });
         }
     }
-}
-
-async fn handshake<T>(stream: T, permit: OwnedSemaphorePermit) -> std::io::Result<SendRequest<Upload>>
-where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) = Builder::new().handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
-    tokio::spawn(async move {
-        let _permit = permit;
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a connection to the upstream broke");
-        }
-    });
-    Ok(sender)
 }
 
 async fn sweep(pool: Weak<Pool>) {

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 
 use super::upload::Failure;
 use crate::body::Body;
-use crate::reply::closing;
+use crate::reply::{closing, problem};
 
 /// Why a permitted request has no answer of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,23 @@ pub(super) enum Trouble {
     Upload(Failure),
     /// The route lets no upgrade pass.
     WebSocketNotAllowed,
+    /// As many connections as the API may have are in use.
+    Full,
+    /// No API takes the request.
+    Nowhere,
 }
 
 impl Trouble {
+    /// Whether it speaks against the origin, and not against the client or the policy.
+    pub(super) fn is_the_apis(self) -> bool {
+        self.is_of_connecting() || matches!(self, Self::ResponseTimeout | Self::Broke)
+    }
+
+    /// Whether the origin was not reached at all.
+    pub(super) fn is_of_connecting(self) -> bool {
+        matches!(self, Self::Unreachable | Self::ConnectTimeout)
+    }
+
     pub(super) fn response(self) -> Response<Body> {
         match self {
             Self::Unreachable => {
@@ -49,6 +63,10 @@ impl Trouble {
             Self::Upload(Failure::NotAllowed) => {
                 closing(StatusCode::UNAUTHORIZED, "invalid-token", "The session ended while the request was sent")
             }
+            Self::Full => {
+                closing(StatusCode::SERVICE_UNAVAILABLE, "upstream-full", "The API behind is in use by too many")
+            }
+            Self::Nowhere => problem(404, "no-upstream", "no API behind keyfob takes this host and path"),
             Self::WebSocketNotAllowed => {
                 closing(StatusCode::BAD_REQUEST, "websocket-not-allowed", "WebSockets are not allowed here")
             }

@@ -52,7 +52,8 @@ impl Progress {
 
 /// A request body.
 pub(super) struct Upload {
-    incoming: Incoming,
+    // None only for a request that is sent once more, which has no body.
+    incoming: Option<Incoming>,
     // None for a request without a body, which then costs nothing.
     sending: Option<Sending>,
 }
@@ -71,7 +72,17 @@ impl Upload {
             left: limit,
             progress: Arc::new(Progress::default()),
         });
-        Self { incoming, sending }
+        Self { incoming: Some(incoming), sending }
+    }
+
+    /// The body of a request that has none.
+    pub(super) fn none() -> Self {
+        Self { incoming: None, sending: None }
+    }
+
+    /// Whether there is a body to be sent.
+    pub(super) fn carries(&self) -> bool {
+        self.sending.is_some()
     }
 
     /// None for a request without a body.
@@ -86,10 +97,10 @@ impl http_body::Body for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
-        let Some(sending) = &mut this.sending else { return Poll::Ready(None) };
+        let (Some(sending), Some(incoming)) = (&mut this.sending, &mut this.incoming) else { return Poll::Ready(None) };
         let outcome = match sending.pace.check(cx) {
             Some(stop) => Err(stop.into()),
-            None => match Pin::new(&mut this.incoming).poll_frame(cx) {
+            None => match Pin::new(incoming).poll_frame(cx) {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(frame)) => frame.map_err(|_| Failure::Client).and_then(|frame| sending.count(frame)),
                 Poll::Pending => match sending.pace.wait(cx) {
@@ -105,11 +116,11 @@ impl http_body::Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 

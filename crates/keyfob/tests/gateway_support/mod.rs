@@ -121,6 +121,7 @@ impl Answer for Gate {
                     address: connection.peer.ip(),
                     forwarded_for: None,
                     proto: "http",
+                    assertion: None,
                     host: HeaderValue::from_str(&host).ok(),
                 };
                 self.gateway.forward(permit, request, &client, self.alive.clone()).await
@@ -137,18 +138,16 @@ pub(crate) fn status(status: StatusCode) -> Response<Body> {
 }
 
 pub(crate) fn upstream(origin: &str) -> Upstream {
-    Upstream {
-        origin: origin.parse().expect("an origin"),
-        ca: None,
-        preserve_host: true,
-        connect_timeout: Duration::from_secs(2),
-        response_timeout: Duration::from_secs(5),
-    }
+    Upstream { response_timeout: Duration::from_secs(5), ..Upstream::at(vec![origin.parse().expect("an origin")]) }
 }
 
 pub(crate) fn gate(upstream: &Upstream, limits: &HttpLimits) -> Gate {
+    gate_of(Gateway::new(upstream, limits).expect("a gateway"))
+}
+
+pub(crate) fn gate_of(gateway: Gateway) -> Gate {
     Gate {
-        gateway: Gateway::new(upstream, limits).expect("a gateway"),
+        gateway,
         policy: Policy::parse(POLICY, 1).expect("a policy"),
         allowed: Arc::default(),
         alive: Arc::new(Alive(AtomicBool::new(true))),

@@ -7,6 +7,7 @@ mod cluster;
 mod docs;
 mod failover;
 mod forward_auth;
+mod grpc;
 mod guards;
 mod httpbin;
 mod json_server;

@@ -3,6 +3,7 @@
 
 mod account;
 mod api_keys;
+mod assertion;
 mod browser;
 mod canary;
 mod check;

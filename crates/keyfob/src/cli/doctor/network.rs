@@ -1,12 +1,14 @@
 //! Addresses: whether they are protected, free, and whether the API behind can be reached.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
+use http::Uri;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Finding;
-use crate::config::{Settings, Upstream};
+use crate::config::{Settings, Share, Upstream};
 use crate::control;
 
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
@@ -22,8 +24,16 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
         findings.push(free("listen", settings.listen));
         findings.push(free("internal listen", settings.internal_listen));
     }
+    for place in &settings.upstreams {
+        let Share { host, path } = &place.share;
+        let share = format!("{}{}: ", host.as_deref().unwrap_or_default(), path.as_deref().unwrap_or_default());
+        findings.extend(reachable(&place.upstream, &share).await);
+    }
     if let Some(upstream) = &settings.upstream {
-        findings.push(reachable(upstream).await);
+        findings.extend(reachable(upstream, "").await);
+    } else if !settings.upstreams.is_empty() {
+        let detail = "what no block of `upstreams` takes is answered 404";
+        findings.push(Finding::ok("upstream", detail));
     }
     findings
 }
@@ -38,18 +48,27 @@ fn free(name: &'static str, address: SocketAddr) -> Finding {
     }
 }
 
-async fn reachable(upstream: &Upstream) -> Finding {
+/// One finding for each origin. `share`: which requests it gets.
+async fn reachable(upstream: &Upstream, share: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for origin in &upstream.origins {
+        findings.push(answers(origin, upstream.connect_timeout, share).await);
+    }
+    findings
+}
+
+async fn answers(shown: &Uri, limit: Duration, share: &str) -> Finding {
     let name = "upstream";
-    let shown = &upstream.origin;
     let host = shown.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = shown.port_u16().unwrap_or(if shown.scheme_str() == Some("https") { 443 } else { 80 });
-    match timeout(upstream.connect_timeout, TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => Finding::ok(name, format!("{shown} accepts connections")),
+    match timeout(limit, TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Finding::ok(name, format!("{share}{shown} accepts connections")),
         Ok(Err(error)) => {
-            Finding::fail(name, format!("cannot connect to {shown}: {error}"), "start the API, or mend `upstream`")
+            let detail = format!("{share}cannot connect to {shown}: {error}");
+            Finding::fail(name, detail, "start the API, or mend `upstream`")
         }
         Err(_) => {
-            let detail = format!("{shown} did not answer within {:?}", upstream.connect_timeout);
+            let detail = format!("{share}{shown} did not answer within {limit:?}");
             Finding::fail(name, detail, "check the address and the firewalls between")
         }
     }

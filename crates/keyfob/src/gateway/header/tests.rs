@@ -29,6 +29,12 @@ fn what_connection_names_ends_at_this_hop() {
 }
 
 #[test]
+fn the_id_of_a_request_cannot_be_named_away() {
+    let headers = stripped(&[("connection", "X-Request-Id, x-own"), ("x-own", "1"), ("x-request-id", "7")]);
+    assert_eq!(headers, map(&[("x-request-id", "7")]));
+}
+
+#[test]
 fn hop_by_hop_fields_go_in_every_spelling() {
     for name in [
         "Connection",
@@ -44,6 +50,8 @@ fn hop_by_hop_fields_go_in_every_spelling() {
         "transfer.encoding",
         "Content_Length",
         "Proxy_Connection",
+        "transfer~encoding",
+        "X_Request.Id",
     ] {
         assert_eq!(stripped(&[(name, "x"), ("accept", "*/*")]), map(&[("accept", "*/*")]), "{name}");
     }
@@ -126,6 +134,7 @@ fn the_client_is_named_by_keyfob_alone() {
         address: Ipv4Addr::new(192, 0, 2, 7).into(),
         forwarded_for: None,
         proto: "https",
+        assertion: None,
         host: Some(HeaderValue::from_static("public.example")),
     };
     let mut headers = HeaderMap::new();
@@ -141,7 +150,13 @@ fn the_client_is_named_by_keyfob_alone() {
 #[test]
 fn a_host_that_came_in_authority_is_told_like_any_other() {
     // HTTP/2 has no `Host` field to pass on (RFC 9113 §8.3.1).
-    let client = ClientInfo { address: Ipv4Addr::LOCALHOST.into(), forwarded_for: None, proto: "https", host: None };
+    let client = ClientInfo {
+        address: Ipv4Addr::LOCALHOST.into(),
+        forwarded_for: None,
+        proto: "https",
+        assertion: None,
+        host: None,
+    };
     let mut headers = HeaderMap::new();
     to_upstream(&mut headers, &facts(&client));
     assert_eq!(headers.get(FORWARDED_HOST), Some(&HeaderValue::from_static("api.example")));
@@ -149,7 +164,13 @@ fn a_host_that_came_in_authority_is_told_like_any_other() {
 
 #[test]
 fn the_judged_host_is_the_forwarded_host() {
-    let client = ClientInfo { address: Ipv4Addr::LOCALHOST.into(), forwarded_for: None, proto: "http", host: None };
+    let client = ClientInfo {
+        address: Ipv4Addr::LOCALHOST.into(),
+        forwarded_for: None,
+        proto: "http",
+        assertion: None,
+        host: None,
+    };
     let own = HeaderValue::from_static("upstream.internal");
     let mut facts = facts(&client);
     let mut headers = map(&[("host", "other.example")]);
