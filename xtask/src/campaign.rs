@@ -21,6 +21,7 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign { name: "refresh_race", cycle: "2 to 16 clients that use one refresh token at once", full: 10_000 },
     Campaign { name: "guess_storm", cycle: "1,000 parallel guesses and 50 parallel right logins", full: 20 },
     Campaign { name: "paths", cycle: "a path spelling sent through the gateway", full: 50_000 },
+    Campaign { name: "smuggle", cycle: "a stream of two readings, sent at four kinds of API", full: 20_000 },
     Campaign { name: "nodes", cycle: "three nodes amid calls and revocations while one thing goes wrong", full: 119 },
     Campaign {
         name: "acknowledge",

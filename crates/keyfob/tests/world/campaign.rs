@@ -12,6 +12,7 @@ mod paths;
 mod refresh_race;
 pub mod revoke_race;
 mod rotate;
+mod smuggle;
 
 use std::collections::BTreeMap;
 use std::fs;
