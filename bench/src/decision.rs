@@ -18,7 +18,7 @@ use keyfob_core::policy::{Ask, Decision, Policy};
 use keyfob_core::signing_key::Algorithm;
 use keyfob_core::time::Timestamp;
 use keyfob_tower::cache::FactCache;
-use keyfob_tower::guard;
+use keyfob_tower::guard::{self, Verify};
 
 use crate::Outcome;
 use crate::figure::{Figure, Target, number};
@@ -54,6 +54,7 @@ pub fn run(data: &Path) -> Outcome<Vec<Figure>> {
         figures.push(issuing(&house, &claims[0])?);
         if algorithm == Algorithm::Es256 {
             figures.extend(warm(&house, &verifier, &claims)?);
+            figures.push(crate::follow::warm(&house, &claims)?);
         }
     }
     Ok(figures)
@@ -117,7 +118,7 @@ impl IntoArcSwap for Policy {}
 ///
 /// # Errors
 /// That.
-pub fn decide(verifier: &StoreVerifier, headers: &HeaderMap) -> Outcome {
+pub fn decide(verifier: &impl Verify, headers: &HeaderMap) -> Outcome {
     let ask = Ask::parse("GET", "api.example.com", b"/reports/7")?;
     let decision = pin!(guard::judge(verifier, ask, headers)).poll(&mut Context::from_waker(Waker::noop()));
     match decision {
@@ -133,8 +134,20 @@ fn headers(token: &str) -> Outcome<HeaderMap> {
     Ok(HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse()?)]))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "small counts")]
 fn warm(house: &House, verifier: &StoreVerifier, claims: &[Claims]) -> Outcome<Vec<Figure>> {
+    let (one, many) = laps_of(verifier, house, claims)?;
+    Ok(vec![
+        Figure::absolute("warm decision, 10,000 tokens in turn", many, "ns", Target::AtMost(1000.0))
+            .with(&format!("one token: {} ns; the path is read in both", number(one))),
+    ])
+}
+
+/// Nanoseconds of a warm decision: on one token again and again, and on all of `claims` in turn.
+///
+/// # Errors
+/// If one is refused, or waits.
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+pub fn laps_of(verifier: &impl Verify, house: &House, claims: &[Claims]) -> Outcome<(f64, f64)> {
     let all = claims.iter().map(|claims| headers(&house.token(claims)?)).collect::<Outcome<Vec<_>>>()?;
     all.iter().try_for_each(|headers| decide(verifier, headers))?;
     let laps = |of: &[HeaderMap]| -> Outcome<f64> {
@@ -146,11 +159,7 @@ fn warm(house: &House, verifier: &StoreVerifier, claims: &[Claims]) -> Outcome<V
         });
         Ok(median(&laps.collect::<Outcome<Vec<f64>>>()?))
     };
-    let (one, many) = (laps(&all[..1])?, laps(&all)?);
-    Ok(vec![
-        Figure::absolute("warm decision, 10,000 tokens in turn", many, "ns", Target::AtMost(1000.0))
-            .with(&format!("one token: {} ns; the path is read in both", number(one))),
-    ])
+    Ok((laps(&all[..1])?, laps(&all)?))
 }
 
 /// First decisions: of a token whose session is new too, then of a second token of the same session.

@@ -12,6 +12,7 @@ pub mod decision;
 pub mod doors;
 pub mod figure;
 pub mod flood;
+pub mod follow;
 pub mod group_commit;
 pub mod house;
 pub mod introspect;

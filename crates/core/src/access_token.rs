@@ -6,6 +6,7 @@
 mod carried;
 mod claims;
 mod jws;
+mod resource_server;
 mod session_tag;
 
 use std::fmt;
@@ -20,7 +21,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use self::carried::Carried;
 use self::claims::{NumericDate, Read, Written};
 use self::jws::{Compact, Header};
+pub use self::resource_server::ResourceServer;
 pub use self::session_tag::SessionTagger;
+use crate::change::Revision;
 use crate::id::{ClientId, Incarnation, SessionId, TokenId, UserId};
 use crate::scope::Scope;
 use crate::signing_key::{KeyError, KeySet, SigningKey, VerifyingKey};
@@ -180,6 +183,31 @@ impl Profile {
     /// # Errors
     /// [`KeyError`] if the library refuses.
     pub fn sign(&self, claims: &Claims, key: &SigningKey, rng: &dyn SecureRandom) -> Result<String, KeyError> {
+        self.written(claims, None, key, rng)
+    }
+
+    /// The same with `rev`: what the token says of its holder was so at `revision` or later. A follower takes it for worth
+    /// nothing once it knows of a later change of that holder ([`crate::follow`]).
+    ///
+    /// # Errors
+    /// As [`Profile::sign`].
+    pub fn sign_at(
+        &self,
+        revision: Revision,
+        claims: &Claims,
+        key: &SigningKey,
+        rng: &dyn SecureRandom,
+    ) -> Result<String, KeyError> {
+        self.written(claims, Some(revision.0), key, rng)
+    }
+
+    fn written(
+        &self,
+        claims: &Claims,
+        rev: Option<u64>,
+        key: &SigningKey,
+        rng: &dyn SecureRandom,
+    ) -> Result<String, KeyError> {
         let written = Written {
             iss: &self.issuer,
             aud: &self.audience,
@@ -192,6 +220,7 @@ impl Profile {
             scope: &claims.scope.scope,
             narrowed: claims.scope.narrowed,
             inc: &URL_SAFE_NO_PAD.encode(claims.incarnation.0),
+            rev,
         };
         let payload = serde_json::to_vec(&written).map_err(|_| KeyError)?;
         let mut token = URL_SAFE_NO_PAD.encode(Header::json(key.verifying_key()));
@@ -208,20 +237,8 @@ impl Profile {
     /// # Errors
     /// The first [`Flaw`] found.
     pub fn screen<'t, 'k>(&self, token: &'t str, keys: &'k KeySet, now: Timestamp) -> Result<Screened<'t, 'k>, Flaw> {
-        let compact = Compact::split(token)?;
-        let header = Header::read(&compact.header)?;
-        let key = keys.key(&header.kid.0).filter(|key| header.is_for(key)).ok_or(Flaw::Key)?;
-        let read: Read<'_> = jws::object(&compact.payload).ok_or(Flaw::Claims)?;
-        if *read.iss.0 != *self.issuer {
-            return Err(Flaw::Issuer);
-        }
-        if !read.aud.contains(&self.audience) {
-            return Err(Flaw::Audience);
-        }
-        self.judge_times(&read, now)?;
-        let session = self.tagger.open(&read.sid.0).ok_or(Flaw::SessionTag)?;
-        let claims = believe(&read, session).ok_or(Flaw::Claims)?;
-        Ok(Screened { signing_input: compact.signing_input, signature: compact.signature, key, claims })
+        let expected = Expected { issuer: &self.issuer, audience: &self.audience, leeway: self.leeway };
+        screen(&expected, |sid| self.tagger.open(sid), token, keys, now)
     }
 
     /// Every check.
@@ -231,17 +248,49 @@ impl Profile {
     pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Flaw> {
         self.screen(token, keys, now)?.verify()
     }
+}
 
-    /// RFC 7519 §4.1.4 to §4.1.6, each clock being wrong by at most the leeway.
-    fn judge_times(&self, read: &Read<'_>, now: Timestamp) -> Result<(), Flaw> {
-        let leeway = self.leeway.min(LEEWAY_MAX);
-        let live = now < instant(read.exp) + leeway;
-        if !live {
-            return Err(Flaw::Expired);
-        }
-        let begun = |from: NumericDate| instant(from) <= now + leeway;
-        if begun(read.iat) && read.nbf.is_none_or(begun) { Ok(()) } else { Err(Flaw::NotYetValid) }
+/// Whom a token must be from and for, and how wrong a clock may be.
+struct Expected<'e> {
+    issuer: &'e str,
+    audience: &'e str,
+    leeway: Duration,
+}
+
+/// Every check but the signature. `open` reads the session of a `sid`.
+fn screen<'t, 'k>(
+    expected: &Expected<'_>,
+    open: impl FnOnce(&str) -> Option<SessionId>,
+    token: &'t str,
+    keys: &'k KeySet,
+    now: Timestamp,
+) -> Result<Screened<'t, 'k>, Flaw> {
+    let compact = Compact::split(token)?;
+    let header = Header::read(&compact.header)?;
+    let key = keys.key(&header.kid.0).filter(|key| header.is_for(key)).ok_or(Flaw::Key)?;
+    let read: Read<'_> = jws::object(&compact.payload).ok_or(Flaw::Claims)?;
+    if *read.iss.0 != *expected.issuer {
+        return Err(Flaw::Issuer);
     }
+    if !read.aud.contains(expected.audience) {
+        return Err(Flaw::Audience);
+    }
+    judge_times(&read, expected.leeway, now)?;
+    let session = open(&read.sid.0).ok_or(Flaw::SessionTag)?;
+    let claims = believe(&read, session).ok_or(Flaw::Claims)?;
+    let revision = Revision(read.rev.map_or(0, |rev| u64::try_from(rev.0).unwrap_or(0)));
+    Ok(Screened { signing_input: compact.signing_input, signature: compact.signature, key, claims, revision })
+}
+
+/// RFC 7519 §4.1.4 to §4.1.6, each clock being wrong by at most the leeway.
+fn judge_times(read: &Read<'_>, leeway: Duration, now: Timestamp) -> Result<(), Flaw> {
+    let leeway = leeway.min(LEEWAY_MAX);
+    let live = now < instant(read.exp) + leeway;
+    if !live {
+        return Err(Flaw::Expired);
+    }
+    let begun = |from: NumericDate| instant(from) <= now + leeway;
+    if begun(read.iat) && read.nbf.is_none_or(begun) { Ok(()) } else { Err(Flaw::NotYetValid) }
 }
 
 /// A token that passed every cheap check. What it says is not to be believed before [`Screened::verify`].
@@ -250,9 +299,16 @@ pub struct Screened<'t, 'k> {
     signature: Vec<u8>,
     key: &'k VerifyingKey,
     claims: Claims,
+    revision: Revision,
 }
 
 impl Screened<'_, '_> {
+    /// `rev`: the revision that it was made at; zero if it does not say, which is before every change.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
     /// The session it claims, for limiting failed signatures per session.
     #[must_use]
     pub fn claimed_session(&self) -> SessionId {

@@ -76,6 +76,10 @@ uuid_id! {
     /// Names one registration of one node of an installation: random, and never used twice.
     NodeId
 }
+uuid_id! {
+    /// Names one follower of one node: random, and never used twice.
+    FollowerId
+}
 
 /// Which life of the store this is: 128 random bits, new at each restore, carried in every token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

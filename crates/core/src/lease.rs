@@ -121,8 +121,21 @@ impl Terms {
     /// and is then squared.)
     #[must_use]
     pub fn wait(self) -> Duration {
+        self.outlasts(self.lease())
+    }
+
+    /// How long by one's own clock outlasts `length` by another's: the length x (1 + d) / (1 - d), rounded up.
+    ///
+    /// ```
+    /// use keyfob_core::lease::Terms;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Terms::DEFAULT.outlasts(Duration::from_secs(1)), Duration::from_micros(1_002_003));
+    /// ```
+    #[must_use]
+    pub fn outlasts(self, length: Duration) -> Duration {
         let (parts, of) = (u64::from(self.parts), u64::from(self.of));
-        let micros = u128::from(self.lease_micros) * u128::from(of + parts);
+        let micros = length.as_micros().saturating_mul(u128::from(of + parts));
         Duration::from_micros(u64::try_from(micros.div_ceil(u128::from(of - parts))).unwrap_or(u64::MAX))
     }
 

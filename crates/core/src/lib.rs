@@ -12,6 +12,7 @@ pub mod assertion;
 pub mod bearer;
 pub mod change;
 pub mod client;
+pub mod follow;
 pub mod id;
 pub mod lease;
 pub mod opaque;

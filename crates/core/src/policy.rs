@@ -27,8 +27,8 @@ mod explain;
 pub use cases::{Case, CaseResult, Cases, Expected};
 pub use compile::ROUTES_MAX;
 pub use decide::{
-    Caller, ClientProof, Credential, Decision, Evidence, KeyProof, Permit, Proof, caller_of, decide, decide_scoped,
-    decide_signed_in,
+    Caller, ClientProof, Credential, Decision, Evidence, KeyProof, Permit, Proof, Testimony, caller_of, decide,
+    decide_scoped, decide_signed_in,
 };
 pub use explain::{Explanation, explain};
 pub use file::{FILE_BYTES_MAX, PolicyProblem};

@@ -22,7 +22,7 @@ mod tests;
 
 pub use apply::apply;
 pub(crate) use apply::decode;
-pub use desk::{Acknowledge, AtOnce, Desk, HashPassword};
+pub use desk::{Acknowledge, AtOnce, Desk, HashPassword, Outlast};
 pub use hold::{Hold, owner};
 pub use intention::{Intention, SessionChoice};
 pub use listener::{Listening, listen};

@@ -1,15 +1,18 @@
 //! Follows the store's changes: forgets what changed, swaps the policy and the keys, and only then says "applied".
 //! A node learns its own changes here like any other's; a denial is acknowledged after it is applied.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob_core::change::{Fact, Revision};
+use keyfob_core::lease::Terms;
 use keyfob_core::policy::Policy;
 use keyfob_store::{Result, StoreError};
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::following::Following;
 use crate::keys::Keys;
 use crate::peers::Peers;
 
@@ -22,13 +25,22 @@ const ACKNOWLEDGE_MAX: Duration = Duration::from_secs(10);
 pub struct Applied {
     here: watch::Sender<Revision>,
     peers: Option<Peers>,
+    /// Those who follow this node.
+    pub following: Following,
 }
 
 impl Applied {
     /// Everything up to `revision` was so when the node loaded its facts.
     #[must_use]
     pub fn new(revision: Revision) -> Self {
-        Self { here: watch::Sender::new(revision), peers: None }
+        let following = Following::new(Terms::DEFAULT, revision);
+        Self { here: watch::Sender::new(revision), peers: None, following }
+    }
+
+    /// The same where this process owns the data directory `dir`.
+    #[must_use]
+    pub fn in_directory(self, dir: &Path) -> Self {
+        Self { following: self.following.of_owner(dir), ..self }
     }
 
     /// The same where other nodes share the store: a change is in force only when it is at all of them.
@@ -43,15 +55,34 @@ impl Applied {
         *self.here.borrow()
     }
 
-    /// Wait until `revision`, whose commit has returned, is in force at every node. `false`: it could not be told in
-    /// time, so nothing may be acknowledged.
+    /// The newest revision that is applied here and at all who follow this node: what other nodes are told.
+    #[must_use]
+    pub fn confirmed(&self) -> Revision {
+        self.following.applied(self.revision())
+    }
+
+    /// Wait until something after `known` is applied here, for `patience` at most.
+    pub async fn beyond(&self, known: Revision, patience: Duration) {
+        let mut applied = self.here.subscribe();
+        let _ = tokio::time::timeout(patience, applied.wait_for(|applied| *applied > known)).await;
+    }
+
+    /// Wait until `revision`, whose commit has returned, is in force at every node and at all who follow one. `false`: it
+    /// could not be told in time, so nothing may be acknowledged.
     pub async fn reached(&self, revision: Revision) -> bool {
         let everywhere = async {
             if let Some(peers) = &self.peers {
                 peers.confirmed(revision).await;
             }
         };
-        tokio::join!(self.reached_here(revision), everywhere).0
+        let here = async {
+            let reached = self.reached_here(revision).await;
+            if reached {
+                self.following.confirmed(revision).await;
+            }
+            reached
+        };
+        tokio::join!(here, everywhere).0
     }
 
     /// Wait until `revision` is applied by this node. `false`: it was not in time.
@@ -93,7 +124,8 @@ pub async fn catch_up(app: &App) -> Result<()> {
         let changes = app.verifier.store.changes_since(app.applied.revision()).await?;
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(()) };
         let last = last.revision;
-        if first.revision.0 != app.applied.revision().0 + 1 {
+        let gap = first.revision.0 != app.applied.revision().0 + 1;
+        if gap {
             // What came between was swept before it was read here: anything may have changed.
             apply(app, Fact::Policy).await?;
             apply(app, Fact::SigningKeys).await?;
@@ -102,6 +134,7 @@ pub async fn catch_up(app: &App) -> Result<()> {
         for change in &changes {
             apply(app, change.fact).await?;
         }
+        app.applied.following.note(&changes, gap);
         app.applied.here.send_replace(last);
     }
 }

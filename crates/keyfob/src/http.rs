@@ -7,6 +7,7 @@ mod call;
 pub(crate) mod check;
 mod client_auth;
 mod client_credentials;
+mod follow;
 mod form;
 pub(crate) mod health;
 mod introspect;
@@ -38,7 +39,7 @@ use problem::HttpError;
 type Reply = Result<Response<Body>, HttpError>;
 
 /// What a node that only guards answers, beside the checks and the documents: what reads.
-const GUARDS: [&str; 3] = ["/me", "/jwks.json", "/introspect"];
+const GUARDS: [&str; 4] = ["/me", "/jwks.json", "/introspect", "/follow"];
 
 /// There is nothing here.
 pub(crate) fn nowhere() -> Response<Body> {
@@ -48,7 +49,7 @@ pub(crate) fn nowhere() -> Response<Body> {
 /// The methods of keyfob's own endpoints, as an `Allow` value; `None` where there is no such endpoint.
 fn methods(rest: &str) -> Option<&'static str> {
     match rest {
-        "/login" | "/logout" | "/password" | "/token" | "/revoke" | "/introspect" => Some("POST, OPTIONS"),
+        "/login" | "/logout" | "/password" | "/token" | "/revoke" | "/introspect" | "/follow" => Some("POST, OPTIONS"),
         "/me" | "/jwks.json" => Some("GET, HEAD, OPTIONS"),
         "/sessions" => Some("GET, HEAD, DELETE, OPTIONS"),
         "/keys" => Some("GET, HEAD, POST, OPTIONS"),
@@ -89,6 +90,7 @@ async fn endpoint(call: Call, rest: &str, allow: &'static str) -> Reply {
         "/token" if call.parts.method == Method::POST => Ok(oauth::answer(token::token(call).await)),
         "/revoke" if call.parts.method == Method::POST => Ok(oauth::answer(revoke::revoke(call).await)),
         "/introspect" if call.parts.method == Method::POST => Ok(oauth::answer(introspect::introspect(call).await)),
+        "/follow" if call.parts.method == Method::POST => Ok(oauth::answer(follow::follow(call).await)),
         "/me" if read => sessions::me(call).await,
         "/sessions" if read => sessions::list(call).await,
         "/sessions" if call.parts.method == Method::DELETE => sessions::end_all(call).await,

@@ -15,6 +15,7 @@ mod cors;
 pub mod desk;
 pub mod failed_signatures;
 pub mod feed;
+pub mod following;
 pub mod framing;
 mod front;
 pub mod gateway;

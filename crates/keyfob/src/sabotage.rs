@@ -12,7 +12,6 @@ pub(crate) const LONE_ACK: &str = "lone-ack";
 pub(crate) const IMPATIENT: &str = "impatient";
 /// A lease is renewed, and granted, without a look at the feed, which is read when the doorbell rings (against G1).
 pub(crate) const BELL_ONLY: &str = "bell-only";
-
 /// Whether this is what the build gets wrong.
 pub(crate) fn chosen(what: &str) -> bool {
     cfg!(feature = "sabotage") && std::env::var_os("KEYFOB_SABOTAGE").is_some_and(|chosen| chosen == what)

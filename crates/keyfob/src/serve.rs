@@ -141,6 +141,8 @@ impl Running {
         for task in self.background.into_iter().chain([self.feed]) {
             task.abort();
         }
+        // Before the row goes, by which others know that leases were given here.
+        self.app.applied.following.run_out().await;
         if let (Some(node), Some(nodes)) = (&self.app.node, self.app.store().nodes())
             && let Err(error) = node.leave(nodes).await
         {
@@ -260,6 +262,9 @@ async fn app(
     let revision = store.revision().await?;
     let mut applied = Applied::new(revision);
     let mut node = None;
+    if store.nodes().is_none() {
+        applied = applied.in_directory(&settings.data);
+    }
     if let Some(nodes) = store.nodes() {
         let skew = Skew::new(settings.leeway);
         let asked = clock::boot_micros();

@@ -219,6 +219,8 @@ impl StoreVerifier {
         let claims = match credential {
             Credential::Token(claims) => claims,
             Credential::Key(key) => return self.key_is_live(key.id).await,
+            // This node has the facts; it takes nobody's word for them.
+            Credential::Testimony(_) => return Ok(false),
         };
         if let Some(id) = claims.service_account() {
             let client = self.client(id).await?;
@@ -235,6 +237,7 @@ impl StoreVerifier {
         let claims = match credential {
             Credential::Token(claims) => claims,
             Credential::Key(key) => return self.key_is_live_in_memory(key.id, now),
+            Credential::Testimony(_) => return Some(false),
         };
         if let Some(id) = claims.service_account() {
             return self.facts.client_hit(id).map(|client| self.client_lives(&client, claims, now));

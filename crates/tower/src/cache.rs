@@ -8,6 +8,8 @@ mod intern;
 #[cfg(test)]
 mod model;
 mod sync;
+#[cfg(feature = "issuer")]
+mod testimonies;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,8 @@ use api_keys::ApiKeys;
 use clock::{ClockMap, Generation, Key};
 use intern::Interner;
 use sync::{AtomicU64, Ordering};
+#[cfg(feature = "issuer")]
+pub(crate) use testimonies::{Heard, Testimonies};
 
 /// Claims this long past their `exp` are forgotten when seen: the largest leeway a profile may have. Within it the
 /// policy decides, with the leeway it was given.

@@ -55,12 +55,9 @@ pub fn strip(headers: &mut HeaderMap) {
 /// Set all four, empty where there is no value: a service account has a subject and scopes, but no user and no roles.
 pub fn set(headers: &mut HeaderMap, caller: Option<&Caller>) {
     let [user, subject, roles, scope] = NAMES;
-    let known = caller.and_then(Caller::user);
-    let named = known.map(|known| &known.subject_header);
-    let named = named.or_else(|| caller.and_then(Caller::client).map(|client| &client.subject_header));
-    headers.insert(user, value(known.map(|known| &known.name_header)));
-    headers.insert(subject, value(named));
-    headers.insert(roles, value(known.map(|known| &known.roles_header)));
+    headers.insert(user, value(caller.and_then(Caller::name_header)));
+    headers.insert(subject, value(caller.map(Caller::subject)));
+    headers.insert(roles, value(caller.and_then(Caller::user).map(|known| &known.roles_header)));
     headers.insert(scope, value(caller.map(Caller::scope)));
 }
 

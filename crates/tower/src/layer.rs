@@ -60,6 +60,14 @@ impl<V: Verify> RequireToken<V> {
     }
 }
 
+impl<V> RequireToken<V> {
+    /// Whoever says what a token is worth.
+    #[must_use]
+    pub fn verifier(&self) -> &Arc<V> {
+        &self.gate.verifier
+    }
+}
+
 impl<V> Clone for RequireToken<V> {
     fn clone(&self) -> Self {
         Self { gate: self.gate.clone() }
@@ -115,6 +123,8 @@ where
                 Err(CannotTell) => return Ok(cannot_tell().map(GuardedBody::refusal)),
             };
             admit(&mut parts, &permit);
+            // From here on the request was judged: what guards a single route goes on from that.
+            parts.extensions.insert(Judged { style: Arc::clone(&gate.style) });
             let mut answer = inner.call(Request::from_parts(parts, body)).await?;
             if permit.caller().is_some() {
                 // RFC 9111 §3.5: an answer to this caller is not for a shared cache, unless the service says so.
@@ -123,6 +133,12 @@ where
             Ok(answer.map(GuardedBody::inner))
         })
     }
+}
+
+/// In the extensions of a request that a guard has let in; how its refusals look.
+#[derive(Clone)]
+pub(crate) struct Judged {
+    pub(crate) style: Arc<Style>,
 }
 
 struct Gate<V> {

@@ -1,10 +1,28 @@
 //! keyfob-tower guards other people's axum and tower services.
 //!
 //! [`layer::RequireToken`] wraps a whole service: a request that the policy allows goes in with its
-//! [`Caller`](keyfob_core::policy::Caller), any other gets the refusal. What a token is worth a [`guard::Verify`] says:
-//! [`local::LocalVerifier`] does so in this process.
+//! [`Caller`](keyfob_core::policy::Caller), any other gets the refusal. What a token is worth a [`guard::Verify`] says. With a
+//! keyfob that issues tokens, an axum service is guarded by three lines, of which the second chooses one of three
+//! verifiers ([`issuer::Issuer`]):
 //!
-//! One request let through, one refused:
+//! ```no_run
+//! # async fn run(id: &str, secret: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! # use axum::{Router, routing::get};
+//! use keyfob_tower::issuer::Issuer;
+//!
+//! # let router = Router::new().route("/reports", get(async || "sunny"));
+//! let issuer = Issuer::at("https://auth.example")?.client(id, secret);
+//! let guard = issuer.follow().await?;
+//! let app = guard.around(router);
+//! # axum::serve(tokio::net::TcpListener::bind("127.0.0.1:0").await?, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`scope::RequireScope`] goes on single routes, and [`extract::Caller`] into handlers. [`local::LocalVerifier`] is for a
+//! service that has the keys and its own users.
+//!
+//! By hand, one request let through and one refused:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -42,8 +60,23 @@
 
 pub mod body;
 pub mod cache;
+#[cfg(feature = "issuer")]
+mod clock;
+#[cfg(feature = "axum")]
+pub mod extract;
+#[cfg(feature = "issuer")]
+pub mod follow;
 pub mod guard;
 pub mod identity;
+#[cfg(feature = "issuer")]
+pub mod introspect;
+#[cfg(feature = "issuer")]
+pub mod issuer;
+#[cfg(feature = "issuer")]
+pub mod jwks;
 pub mod layer;
 pub mod local;
 pub mod refusal;
+#[cfg(feature = "issuer")]
+mod remote;
+pub mod scope;

@@ -33,6 +33,8 @@ pub(super) struct Written<'a> {
     #[serde(skip_serializing_if = "is_false")]
     pub(super) narrowed: bool,
     pub(super) inc: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rev: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -58,6 +60,7 @@ pub(super) struct Read<'a> {
     pub(super) scope: Text<'a>,
     pub(super) narrowed: Option<bool>,
     pub(super) inc: Text<'a>,
+    pub(super) rev: Option<NumericDate>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Read<'a> {
@@ -78,7 +81,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let (mut iss, mut aud, mut sub, mut client_id) = (None, None, None, None);
         let (mut exp, mut iat, mut nbf) = (None, None, None);
-        let (mut jti, mut sid, mut scope, mut narrowed, mut inc) = (None, None, None, None, None);
+        let (mut jti, mut sid, mut scope, mut narrowed, mut inc, mut rev) = (None, None, None, None, None, None);
         let mut unknown: Vec<Text<'de>> = Vec::new();
         while let Some(name) = map.next_key::<Text<'de>>()? {
             match &*name.0 {
@@ -94,6 +97,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
                 "scope" => once(&mut scope, &mut map)?,
                 "narrowed" => once(&mut narrowed, &mut map)?,
                 "inc" => once(&mut inc, &mut map)?,
+                "rev" => once(&mut rev, &mut map)?,
                 _ if unknown.len() == UNKNOWN_CLAIMS_MAX => return Err(Error::custom("too many claims")),
                 _ if unknown.iter().any(|seen| seen.0 == name.0) => return Err(Error::custom("a claim is doubled")),
                 _ => {
@@ -115,6 +119,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
             scope: present(scope)?,
             narrowed,
             inc: present(inc)?,
+            rev,
         })
     }
 }

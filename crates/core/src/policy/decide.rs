@@ -1,6 +1,8 @@
 //! The policy decision point (DESIGN §4). Pure; "no" is a value of it, and the only way to a [`Permit`] is through it.
 //! Judges what a token proves at `now`; what a route needs is judged by `judge`. Never trusts a grant of another policy.
 
+mod testimony;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::user::{KnownUser, Status};
 
 use super::judge::Who;
 use super::{Ask, Policy, RouteOptions};
+pub use testimony::Testimony;
 
 /// What a request proves about its caller.
 #[derive(Clone, Debug)]
@@ -36,6 +39,8 @@ pub enum Evidence {
     Client(ClientProof),
     /// A genuine API key, and the user it acts for.
     Key(KeyProof),
+    /// What an issuer says of the caller; there are no facts beside it.
+    Testimony(Arc<Testimony>),
 }
 
 /// A genuine token and the facts it names, as they are now.
@@ -84,6 +89,8 @@ pub enum Credential {
     Token(Arc<Claims>),
     /// An API key.
     Key(Arc<ApiKey>),
+    /// Whatever it was, this is what its issuer said of it.
+    Testimony(Arc<Testimony>),
 }
 
 impl Credential {
@@ -92,6 +99,7 @@ impl Credential {
         match self {
             Self::Token(claims) => &claims.scope,
             Self::Key(key) => &key.scope,
+            Self::Testimony(testimony) => testimony.scope(),
         }
     }
 }
@@ -101,6 +109,7 @@ impl Credential {
 enum Principal {
     User(Arc<KnownUser>),
     Client(Arc<KnownClient>),
+    Testimony(Arc<Testimony>),
 }
 
 /// Who is let through, with which permissions.
@@ -118,12 +127,12 @@ impl Caller {
         &self.credential
     }
 
-    /// The token's claims; none if the caller showed an API key.
+    /// The token's claims; none if the caller showed an API key, or only the issuer's word for it is known.
     #[must_use]
     pub fn claims(&self) -> Option<&Arc<Claims>> {
         match &self.credential {
             Credential::Token(claims) => Some(claims),
-            Credential::Key(_) => None,
+            Credential::Key(_) | Credential::Testimony(_) => None,
         }
     }
 
@@ -131,26 +140,26 @@ impl Caller {
     #[must_use]
     pub fn key(&self) -> Option<&Arc<ApiKey>> {
         match &self.credential {
-            Credential::Token(_) => None,
+            Credential::Token(_) | Credential::Testimony(_) => None,
             Credential::Key(key) => Some(key),
         }
     }
 
-    /// The user; none if the caller is a service account.
+    /// The user; none if the caller is a service account, or only its issuer's word for it is known.
     #[must_use]
     pub fn user(&self) -> Option<&Arc<KnownUser>> {
         match &self.principal {
             Principal::User(user) => Some(user),
-            Principal::Client(_) => None,
+            Principal::Client(_) | Principal::Testimony(_) => None,
         }
     }
 
-    /// The client, if the caller is a service account.
+    /// The client, if the caller is a service account that is known here.
     #[must_use]
     pub fn client(&self) -> Option<&Arc<KnownClient>> {
         match &self.principal {
-            Principal::User(_) => None,
             Principal::Client(client) => Some(client),
+            Principal::User(_) | Principal::Testimony(_) => None,
         }
     }
 
@@ -304,7 +313,10 @@ fn identify(policy: &Policy, evidence: &Evidence, now: Timestamp) -> Result<Opti
         Evidence::Token(proof) if proof.holds(now) => Ok(Some(Caller::new(policy, proof))),
         Evidence::Client(proof) if proof.holds(now) => Ok(Some(Caller::of_client(proof))),
         Evidence::Key(proof) if proof.holds(now) => Ok(Some(Caller::of_key(policy, proof))),
-        Evidence::Invalid | Evidence::Token(_) | Evidence::Client(_) | Evidence::Key(_) => Err(Reason::InvalidToken),
+        Evidence::Testimony(testimony) if testimony.holds(now) => Ok(Some(Caller::of_testimony(testimony))),
+        Evidence::Invalid | Evidence::Token(_) | Evidence::Client(_) | Evidence::Key(_) | Evidence::Testimony(_) => {
+            Err(Reason::InvalidToken)
+        }
     }
 }
 
@@ -375,6 +387,7 @@ impl Caller {
         match &self.principal {
             Principal::User(user) => Who::user(user, carried),
             Principal::Client(client) => Who::client(client, carried),
+            Principal::Testimony(testimony) => testimony.who(),
         }
     }
 }

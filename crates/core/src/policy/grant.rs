@@ -5,7 +5,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::scope::Scope;
-use crate::user::{KnownUser, RoleName, User};
+use crate::user::{KnownUser, RoleName, User, Username};
 
 use super::Policy;
 
@@ -36,14 +36,18 @@ impl Policy {
     /// A user with its grant and header values.
     #[must_use]
     pub fn know(&self, user: User) -> KnownUser {
-        let name = utf8_percent_encode(user.username.as_str(), NOT_UNRESERVED).to_string();
         let roles = user.roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(" ");
         KnownUser {
             grant: self.grant(&user.roles),
-            name_header: name.into(),
+            name_header: name_header(&user.username),
             subject_header: user.id.to_string().into(),
             roles_header: roles.into(),
             user,
         }
     }
+}
+
+/// `X-Auth-User`: percent-encoded UTF-8.
+pub(super) fn name_header(username: &Username) -> Bytes {
+    utf8_percent_encode(username.as_str(), NOT_UNRESERVED).to_string().into()
 }

@@ -1,5 +1,6 @@
 //! What carrying out an intention needs: the store, the rules, and someone who says when a change is in force.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use async_trait::async_trait;
 use keyfob_core::access_token::Profile;
 use keyfob_core::api_key::Mint;
 use keyfob_core::change::Revision;
+use keyfob_core::lease::{Moment, Terms};
 use keyfob_core::password::{Cost, Hasher, Password, PasswordHash, Rules};
 use keyfob_core::rotation::Schedule;
 use keyfob_store::Store;
 
 use super::Problem;
 use crate::clock;
+use crate::following;
 use crate::key_uses::KeyUses;
 
 /// Where intentions are carried out. The server has one for its control socket; a command without a server makes one.
@@ -66,6 +69,33 @@ pub struct AtOnce;
 #[async_trait]
 impl Acknowledge for AtOnce {
     async fn applied(&self, _revision: Revision) -> bool {
+        true
+    }
+}
+
+/// Without a server, where an earlier one may have given leases to followers: what is committed is in force when those have
+/// run out.
+#[derive(Clone, Debug)]
+pub struct Outlast {
+    dir: PathBuf,
+    until: Moment,
+}
+
+impl Outlast {
+    /// Whom to wait for in the data directory `dir`, which this process owns.
+    #[must_use]
+    pub fn of(dir: &Path) -> Option<Self> {
+        following::left_behind(dir, Terms::DEFAULT).map(|until| Self { dir: dir.to_owned(), until })
+    }
+}
+
+#[async_trait]
+impl Acknowledge for Outlast {
+    async fn applied(&self, _revision: Revision) -> bool {
+        if let Some(left) = self.until.since(clock::boot()) {
+            tokio::time::sleep(left).await;
+        }
+        following::outlived(&self.dir);
         true
     }
 }

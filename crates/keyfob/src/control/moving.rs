@@ -17,6 +17,7 @@ use super::outcome::{MovedTableView, MovedView};
 use super::{Intention, Outcome, Problem, client, root_key_file};
 use crate::clock;
 use crate::config::{Database, Settings};
+use crate::following;
 
 /// How long a server is waited for that is told to close, starts or stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,6 +55,11 @@ pub async fn to_postgres(settings: &Settings, told: Told<'_>) -> Result<MovedVie
     }
     if begun != Begun::Done {
         close(dir, &mut hold).await?;
+        // Those who followed the server that closed may go by what it told them for as long.
+        if following::left_behind(dir, Terms::DEFAULT).is_some() {
+            tokio::time::sleep(Terms::DEFAULT.wait()).await;
+            following::outlived(dir);
+        }
         moving.complete().await.map_err(|error| unfinished(&error))?;
     }
     let took = clock::boot().since(began).unwrap_or_default();

@@ -10,7 +10,7 @@ use keyfob_core::password::Rules;
 use super::hold::{Hold, Taken, owned};
 use super::listener::actor;
 use super::store::{OpenStore, open_for};
-use super::{Acknowledge, AtOnce, Desk, Intention, Outcome, Problem, apply, client};
+use super::{Acknowledge, AtOnce, Desk, Intention, Outcome, Outlast, Problem, apply, client};
 use crate::config::{Ack, Settings};
 use crate::peers::Peers;
 
@@ -72,7 +72,11 @@ pub async fn offline_desk(settings: &Settings, open: &OpenStore) -> Result<Desk,
     // Nodes of a shared store have caches, though this command has none.
     let acknowledge: Arc<dyn Acknowledge> = match open.store.nodes() {
         Some(_) if settings.ack == Ack::All => Arc::new(Peers::new(Arc::clone(&open.store), Terms::DEFAULT)),
-        _ => Arc::new(AtOnce),
+        Some(_) => Arc::new(AtOnce),
+        None => match Outlast::of(open.hold.dir()) {
+            Some(outlast) => Arc::new(outlast),
+            None => Arc::new(AtOnce),
+        },
     };
     Ok(Desk {
         store: Arc::clone(&open.store),

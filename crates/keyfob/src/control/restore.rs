@@ -14,6 +14,7 @@ use super::store::{explain, explain_shared};
 use super::{Hold, Problem, RestoredView, TableView, root_key_file};
 use crate::clock;
 use crate::config::Database;
+use crate::following;
 
 /// Begin a new life of the store in `dir`: from a backup, or, without one, from the database that is there although the
 /// high-water mark says that it is not the one that was served last.
@@ -46,7 +47,13 @@ pub fn restore(dir: &Path, backup: Option<&Path>) -> Result<RestoredView, Proble
         Some(file) => sqlite::restore(file, &database, &life),
         None => sqlite::accept_rollback(&database, &life),
     };
-    restored.map(view).map_err(|error| refusal(&database, error))
+    let restored = restored.map(view).map_err(|error| refusal(&database, error))?;
+    if following::left_behind(dir, Terms::DEFAULT).is_some() {
+        // Followers of the server that was here may go by what it told them for as long.
+        std::thread::sleep(Terms::DEFAULT.wait());
+        following::outlived(dir);
+    }
+    Ok(restored)
 }
 
 /// Begin a new life of the database that nodes share, although this node's mark, or a node that is running, says that it is

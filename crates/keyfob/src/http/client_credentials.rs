@@ -3,6 +3,7 @@
 //! for. No refresh token (§4.4.3), no session of a user, and nothing is written.
 
 use keyfob_core::access_token::Carried;
+use keyfob_core::change::Revision;
 use keyfob_core::client::{Client, KnownClient};
 use keyfob_core::id::UserId;
 use keyfob_core::scope::Scope;
@@ -12,8 +13,8 @@ use super::oauth::{OAuthError, OAuthReply};
 use crate::app::App;
 use crate::clock;
 
-/// Grant `known` a token; `asked` is the `scope` parameter.
-pub(super) fn grant(app: &App, known: &KnownClient, asked: Option<&str>) -> OAuthReply {
+/// Grant `known` a token; `asked` is the `scope` parameter, and `revision` was applied before the client was loaded.
+pub(super) fn grant(app: &App, known: &KnownClient, asked: Option<&str>, revision: Revision) -> OAuthReply {
     let asked = asked.filter(|asked| !asked.is_empty()).map(Scope::parse).transpose();
     let asked = asked.map_err(|_| OAuthError::InvalidScope("the scope is not a list of scope-tokens"))?;
     let granted = &known.client.scope;
@@ -24,5 +25,6 @@ pub(super) fn grant(app: &App, known: &KnownClient, asked: Option<&str>) -> OAut
     let Client { id, session, .. } = known.client;
     let (subject, client_id) = (UserId::from_bytes(id.to_bytes()), id.to_string().into());
     let scope = Carried { scope, narrowed: asked.is_some() };
-    Ok(issue::answer(app, Grant { subject, session, client_id, ends_at: None, scope }, None, clock::now())?)
+    let grant = Grant { subject, session, client_id, ends_at: None, scope, revision };
+    Ok(issue::answer(app, grant, None, clock::now())?)
 }

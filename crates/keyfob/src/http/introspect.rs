@@ -104,6 +104,7 @@ fn active(app: &App, caller: &Caller) -> Bytes {
             "sub": key.user.to_string(),
             "jti": key.id.to_string(),
         }),
+        Credential::Testimony(_) => return Bytes::from_static(INACTIVE),
     };
     document["active"] = true.into();
     document["scope"] = String::from_utf8_lossy(caller.scope()).into();

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use keyfob_core::access_token::{Carried, Claims};
+use keyfob_core::change::Revision;
 use keyfob_core::id::{SessionId, TokenId, UserId};
 use keyfob_core::opaque::Opaque;
 use keyfob_core::session::Session;
@@ -23,13 +24,22 @@ pub(super) struct Grant {
     pub(super) ends_at: Option<Timestamp>,
     /// Narrowed: somebody asked for certain scopes, now or at the sign-in.
     pub(super) scope: Carried,
+    /// What was applied here before anything of this was loaded: all of it was so then or later.
+    pub(super) revision: Revision,
 }
 
 /// For a user's session: the built-in public client asks, and gets `refresh` with it.
-pub(super) fn to_user(app: &App, session: &Session, scope: Carried, refresh: &Opaque, now: Timestamp) -> Reply {
+pub(super) fn to_user(
+    app: &App,
+    session: &Session,
+    (scope, revision): (Carried, Revision),
+    refresh: &Opaque,
+    now: Timestamp,
+) -> Reply {
     let Session { id, user, expires_at, .. } = *session;
     let client_id = login::CLIENT_ID.into();
-    answer(app, Grant { subject: user, session: id, client_id, ends_at: Some(expires_at), scope }, Some(refresh), now)
+    let grant = Grant { subject: user, session: id, client_id, ends_at: Some(expires_at), scope, revision };
+    answer(app, grant, Some(refresh), now)
 }
 
 /// An access token for `grant`, in the answer that also tells `refresh`.
@@ -48,7 +58,9 @@ pub(super) fn answer(app: &App, grant: Grant, refresh: Option<&Opaque>, now: Tim
         expires_at: ends_at.map_or(whole_life, |end| whole_life.min(end)),
         incarnation: app.store().incarnation(),
     };
-    let token = app.verifier.profile.sign(&claims, app.keys.load().signing(), clock::rng()).map_err(|error| {
+    let keys = app.keys.load();
+    let signed = app.verifier.profile.sign_at(grant.revision, &claims, keys.signing(), clock::rng());
+    let token = signed.map_err(|error| {
         tracing::error!(%error, "a token cannot be signed");
         HttpError::CannotTell
     })?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::USER_AGENT;
 use keyfob_core::access_token::Carried;
+use keyfob_core::change::Revision;
 use keyfob_core::id::SessionId;
 use keyfob_core::opaque::{Kind, Opaque};
 use keyfob_core::scope::Scope;
@@ -46,8 +47,9 @@ pub(super) async fn login(call: Call) -> Reply {
     let guess = Guess { username: form.username, password: form.password, address };
     // In a task of its own: a client that hangs up cannot leave a reservation open or a commit half told.
     let task = tokio::spawn(async move {
+        let revision = app.applied.revision();
         let proven = attempt::prove(&app, guess).await?;
-        sign_in(&app, proven, wanted, client_name, coarse_address).await
+        sign_in(&app, (proven, revision), wanted, client_name, coarse_address).await
     });
     task.await.map_err(|_| HttpError::CannotTell)?
 }
@@ -66,7 +68,7 @@ fn read(media: Media, body: &Bytes) -> Result<LoginForm, HttpError> {
 
 async fn sign_in(
     app: &Arc<App>,
-    proven: Proven,
+    (proven, revision): (Proven, Revision),
     wanted: Option<Scope>,
     client_name: String,
     coarse_address: String,
@@ -120,7 +122,7 @@ async fn sign_in(
     }
     app.metrics.sign_in(SignIn::Succeeded);
     // Reply.
-    issue::to_user(app, &session, Carried { scope, narrowed }, &refresh, now)
+    issue::to_user(app, &session, (Carried { scope, narrowed }, revision), &refresh, now)
 }
 
 /// What a session list calls the client: its `User-Agent` in printable ASCII, cut.

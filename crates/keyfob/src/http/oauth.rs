@@ -36,6 +36,10 @@ pub(super) enum OAuthError {
     InvalidTarget,
     /// A bearer token that is not good enough, with its RFC 6750 challenge.
     Refused(Refusal, Style),
+    /// `insufficient_scope`: the client lacks this one.
+    InsufficientScope(&'static str),
+    /// There are too many already who do this: try again later, or nowhere.
+    TooMany(&'static str),
     /// An error of HTTP rather than of OAuth.
     Http(HttpError),
 }
@@ -93,6 +97,12 @@ impl OAuthError {
             Self::InvalidScope(what) => error(400, "invalid_scope", what),
             Self::InvalidTarget => error(400, "invalid_target", "the resource is another one than the metadata names"),
             Self::Refused(refusal, style) => refused(&refusal, &style),
+            Self::InsufficientScope(what) => error(403, "insufficient_scope", what),
+            Self::TooMany(what) => {
+                let mut response = error(429, "slow_down", what);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+                response
+            }
             Self::Http(HttpError::CannotTell) => {
                 let mut response = error(503, "temporarily_unavailable", "this cannot be told right now: try again");
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));

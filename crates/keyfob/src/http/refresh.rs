@@ -44,7 +44,7 @@ async fn attempt(
     asked: Option<&Scope>,
 ) -> Result<Option<http::Response<crate::body::Body>>, OAuthError> {
     // Load. A token that nobody knows costs one read and writes nothing.
-    let now = clock::now();
+    let (now, revision) = (clock::now(), app.applied.revision());
     let Some(Family { session, stored, scope }) = app.store().refresh_token(&presented.digest()).await? else {
         return Err(GONE);
     };
@@ -92,7 +92,7 @@ async fn attempt(
     };
     // Reply.
     let scope = asked.cloned().unwrap_or(granted);
-    Ok(Some(issue::to_user(app, &session, Carried { scope, narrowed }, &successor, now)?))
+    Ok(Some(issue::to_user(app, &session, (Carried { scope, narrowed }, revision), &successor, now)?))
 }
 
 /// The successor that another use of the same token made.

@@ -33,6 +33,7 @@ pub(super) async fn me(call: Call) -> Reply {
             document["key_id"] = key.id.to_string().into();
             document["expires_at"] = rfc3339(key.expires_at).into();
         }
+        Credential::Testimony(_) => return Err(HttpError::CannotTell),
     }
     Ok(problem::json(StatusCode::OK, Bytes::from(document.to_string())))
 }

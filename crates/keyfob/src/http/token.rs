@@ -30,8 +30,9 @@ pub(super) async fn token(call: Call) -> OAuthReply {
             let Credentials::Confidential(presented) = credentials else {
                 return Err(OAuthError::invalid_client(&app, !matches!(credentials, Credentials::Public(_))));
             };
+            let revision = app.applied.revision();
             let client = client_auth::required(&app, &presented).await?;
-            client_credentials::grant(&app, &client, scope.as_deref())
+            client_credentials::grant(&app, &client, scope.as_deref(), revision)
         }
         "refresh_token" => {
             let token = Secret::new(token.ok_or(OAuthError::InvalidRequest("the parameter refresh_token is missing"))?);

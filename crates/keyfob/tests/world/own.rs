@@ -9,7 +9,7 @@ mod canary;
 mod check;
 mod hostile;
 mod metadata;
-mod oauth;
+pub mod oauth;
 mod operator;
 mod refresh;
 mod restore;

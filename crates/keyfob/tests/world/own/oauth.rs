@@ -32,7 +32,7 @@ impl Robot {
         Self { id: text("id"), secret: text("secret") }
     }
 
-    pub(super) fn basic(&self) -> String {
+    pub fn basic(&self) -> String {
         basic(&self.id, &self.secret)
     }
 
@@ -43,11 +43,11 @@ impl Robot {
     }
 }
 
-pub(super) fn basic(id: &str, secret: &str) -> String {
+pub fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 
-pub(super) fn form(endpoint: &str, authorization: Option<&str>, body: &str) -> Request {
+pub fn form(endpoint: &str, authorization: Option<&str>, body: &str) -> Request {
     let request = Request::new("POST", &format!("/auth/{endpoint}"))
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(body);

@@ -15,6 +15,7 @@ pub mod nginx;
 pub mod postgres;
 pub mod recorder;
 pub mod server;
+pub mod service;
 pub mod shift;
 pub mod upstream;
 pub mod websocket;
