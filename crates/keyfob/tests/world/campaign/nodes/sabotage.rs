@@ -3,12 +3,21 @@
 
 use std::process::Command;
 
-/// A break, the fault, and what the campaign says then.
-const BREAKS: &[(&str, &str, &str)] = &[
-    ("lone-ack", "nothing wrong", "let somebody in"),
-    ("impatient", "pause", "let somebody in"),
-    ("no-lease", "cut, lost both ways", "let somebody in"),
-    ("lost-is-done", "cut, lost to the database", "an acknowledged sign-in is lost"),
+/// A break, the fault, and what the campaign says then: one of these.
+const BREAKS: &[(&str, &str, &[&str])] = &[
+    ("lone-ack", "nothing wrong", &["let somebody in"]),
+    ("impatient", "pause", &["let somebody in"]),
+    ("no-lease", "cut, lost both ways", &["let somebody in"]),
+    ("lost-is-done", "cut, lost to the database", LOST),
+    ("unsynced", "failover of PostgreSQL", LOST),
+];
+/// What was acknowledged is not so: a sign-in, or a revocation; or the nodes see it themselves, and close.
+const LOST: &[&str] = &[
+    "an acknowledged sign-in is lost",
+    "refused a credential that nobody had revoked",
+    "let somebody in",
+    "undone at node",
+    "has no lease",
 ];
 /// Those of `cargo xtask test`.
 const SHARE: usize = 2;
@@ -26,12 +35,13 @@ fn every_broken_promise_of_nodes_is_noticed() {
     BREAKS[SHARE..].iter().for_each(|(name, fault, said)| noticed(name, fault, said));
 }
 
-fn noticed(name: &str, fault: &str, said: &str) {
+fn noticed(name: &str, fault: &str, said: &[&str]) {
     let mut campaign = Command::new(std::env::current_exe().expect("it runs"));
     campaign.args(["--exact", "--nocapture", super::NAME]);
     campaign.env("KEYFOB_SABOTAGE", name).env("KEYFOB_CAMPAIGN_FAULT", fault).env("KEYFOB_CAMPAIGN_CYCLES", CYCLES);
     let output = campaign.output().expect("it can be run");
     let text = [&output.stdout, &output.stderr].map(|part| String::from_utf8_lossy(part).into_owned()).concat();
     assert!(!output.status.success() && text.contains("1 failed"), "{name} in {fault} went unnoticed");
-    assert!(text.contains(said) && text.contains(fault), "{name} in {fault} was noticed for another reason: {text}");
+    let reason = said.iter().any(|said| text.contains(said)) && text.contains(fault);
+    assert!(reason, "{name} in {fault} was noticed for another reason: {text}");
 }
