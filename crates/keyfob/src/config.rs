@@ -67,6 +67,8 @@ pub struct Settings {
     pub tls: Tls,
     /// Proxies whose `X-Forwarded-For` names the client. Empty: trust nobody.
     pub trusted_proxies: Vec<Network>,
+    /// Connections of clients come from those proxies alone, and begin with the PROXY protocol (false).
+    pub proxy_protocol: bool,
     /// Origins that may call keyfob's own endpoints from a browser. Exact.
     pub cors_origins: Vec<String>,
     /// Life of an access token (15 min; 1 s to 60 min).
@@ -225,6 +227,7 @@ impl Default for Settings {
             upstreams: Vec::new(),
             tls: Tls::Loopback,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             cors_origins: Vec::new(),
             access_life: Duration::from_mins(15),
             refresh: Lives { idle: Duration::from_hours(7 * 24), absolute: Duration::from_hours(30 * 24) },

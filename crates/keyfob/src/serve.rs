@@ -40,7 +40,7 @@ use crate::peers::Peers;
 use crate::rotation;
 use crate::skew::Skew;
 use crate::verify::{Retirements, StoreVerifier};
-use listener::Door;
+use listener::{Door, Opening};
 
 pub use problem::ServeProblem;
 
@@ -87,12 +87,14 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
 
     let (stop, stopped) = watch::channel(false);
     let front = Arc::new(Front { app: Arc::clone(&app), gateway });
-    let run = |listener, door, tls| {
+    let proxies = app.settings.proxy_protocol.then(|| app.settings.trusted_proxies.as_slice().into());
+    let run = |listener, door, opening: Opening| {
         let front = Arc::clone(&front);
         let limits = app.settings.limits.clone();
-        tokio::spawn(listener::run(listener, door, tls, limits, front, stopped.clone(), app.settings.drain))
+        tokio::spawn(listener::run(listener, door, opening, limits, front, stopped.clone(), app.settings.drain))
     };
-    let listeners = vec![run(public, Door::Public, tls.clone()), run(internal, Door::Internal, None)];
+    let opening = Opening { proxies, tls: tls.clone() };
+    let listeners = vec![run(public, Door::Public, opening), run(internal, Door::Internal, Opening::default())];
     let feed = match &app.node {
         Some(node) => tokio::spawn(node::keep(Arc::clone(&app), Arc::clone(node))),
         None => tokio::spawn(feed::follow(Arc::clone(&app))),

@@ -16,8 +16,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use keyfob::body::{Body, BodyError};
-use keyfob::config::HttpLimits;
-use keyfob::serve::listener::{Answer, Connection};
+use keyfob::config::{HttpLimits, Network};
+use keyfob::serve::listener::{Answer, Connection, Opening};
 use keyfob::serve::tls::Reloadable;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -301,6 +301,44 @@ async fn tls_offers_both_versions_and_takes_a_new_certificate_without_a_restart(
     std::fs::write(&certificate, "nothing").expect("written");
     assert!(tls.reload().is_err());
     assert_eq!(over_tls(server.address, b"h2").await.0, second);
+}
+
+/// Says who asks.
+struct Who;
+
+impl Answer for Who {
+    async fn answer(&self, connection: &Connection, _: Request<Incoming>) -> Response<Body> {
+        Response::new(Body::from(Bytes::from(connection.peer.to_string())))
+    }
+}
+
+#[tokio::test]
+async fn a_balancer_that_is_trusted_says_whose_a_connection_is() {
+    const HEAD: &str = "PROXY TCP4 203.0.113.9 192.0.2.2 5000 443\r\n";
+    let loopback = Network { address: [127, 0, 0, 0].into(), prefix_length: 8 };
+    let elsewhere = Network { address: [192, 0, 2, 0].into(), prefix_length: 24 };
+    let get = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let before = |proxies: Option<Network>| {
+        let proxies = proxies.map(|proxies| [proxies].as_slice().into());
+        serve(Who, quick(), Opening { proxies, tls: None }, PATIENCE)
+    };
+    let front = before(Some(loopback)).await;
+    assert!(talk(front.address, format!("{HEAD}{get}").as_bytes()).await.ends_with("203.0.113.9:5000"));
+    assert!(talk(front.address, format!("PROXY UNKNOWN\r\n{get}").as_bytes()).await.contains("127.0.0.1:"));
+    // Who says nothing, or anything else, is closed without a word.
+    assert_eq!(talk(front.address, get.as_bytes()).await, "");
+    assert_eq!(talk(front.address, format!("{}{get}", HEAD.replace("TCP4", "TCP5")).as_bytes()).await, "");
+    // The client behind cannot say it once more.
+    let twice = talk(front.address, format!("{HEAD}{}{get}", HEAD.replace("203", "198")).as_bytes()).await;
+    assert!(twice.starts_with("HTTP/1.1 400"), "{twice}");
+    let mut stream = TcpStream::connect(front.address).await.expect("a connection");
+    stream.write_all(&HEAD.as_bytes()[..20]).await.expect("sent");
+    assert!(kept(&mut stream).await < Duration::from_secs(2), "a head that does not come is not waited for");
+    let untrusted = before(Some(elsewhere)).await;
+    assert_eq!(talk(untrusted.address, format!("{HEAD}{get}").as_bytes()).await, "");
+    let off = before(None).await;
+    let answer = talk(off.address, format!("{HEAD}{get}").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
 #[tokio::test]

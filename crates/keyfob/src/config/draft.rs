@@ -48,6 +48,9 @@ impl Draft {
         if settings.guard_only && (self.database.is_none() || settings.policy.is_some()) {
             return Err(("`guard-only` is set, and `database` is not, or `policy` is", GUARD_HINT));
         }
+        if settings.proxy_protocol && settings.trusted_proxies.is_empty() {
+            return Err(("`proxy-protocol` is set, and `trusted-proxies` is not", PROXY_HINT));
+        }
         settings.database = self.database.map(|url| Database {
             url,
             direct: self.database_direct,
@@ -78,5 +81,7 @@ const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4
 const DATABASE_HINT: &str = "name the database that nodes share with `database`, or leave all of them out for SQLite";
 
 const GUARD_HINT: &str = "a guard shares the database of nodes that sign people in, and takes the policy from there";
+
+const PROXY_HINT: &str = "list the balancers in `trusted-proxies`: nobody else may say whose a connection is";
 
 const TLS_HINT: &str = "a certificate needs its private key: set both, as paths of PEM files";

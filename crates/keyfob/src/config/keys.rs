@@ -97,6 +97,7 @@ pub(super) const KEYS: &[Key] = &[
     key("trusted-proxies", "a list of address ranges such as `10.0.0.0/8`, bits after the prefix zero", |d, v| {
         v.list()?.into_iter().map(network).collect::<Option<_>>().map(|list| d.settings.trusted_proxies = list)
     }),
+    key("proxy-protocol", TRUTH, |d, v| v.truth().map(|speak| d.settings.proxy_protocol = speak)),
     key("cors-origins", "a list of exact origins such as `https://app.example.com`", |d, v| {
         v.list()?.into_iter().map(origin).collect::<Option<_>>().map(|list| d.settings.cors_origins = list)
     }),

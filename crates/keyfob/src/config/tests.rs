@@ -244,6 +244,13 @@ preserve-host = false
 }
 
 #[test]
+fn the_proxy_protocol_is_for_proxies_that_are_named() {
+    assert!(!settings("").proxy_protocol);
+    assert!(settings("proxy-protocol = true\ntrusted-proxies = [\"10.0.0.7\"]").proxy_protocol);
+    assert!(refused("proxy-protocol = true").contains("`trusted-proxies` is not | list the balancers"));
+}
+
+#[test]
 fn a_mistake_in_a_block_of_upstreams_is_named_with_line_and_column() {
     for (file, problem) in [
         (

@@ -3,6 +3,7 @@
 
 mod drive;
 mod link;
+mod proxy_protocol;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::tls;
 use crate::body::Body;
-use crate::config::HttpLimits;
+use crate::config::{HttpLimits, Network};
 use drive::Protocols;
 use link::Link;
 
@@ -83,21 +84,37 @@ pub trait Answer: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 
+/// What a connection begins with, before anybody speaks HTTP on it.
+#[derive(Clone, Default)]
+pub struct Opening {
+    /// The proxies whose connections begin with the PROXY protocol; then there are no others. `None`: nobody speaks it.
+    pub proxies: Option<Arc<[Network]>>,
+    /// The certificate, where only TLS is spoken.
+    pub tls: Option<Arc<tls::Reloadable>>,
+}
+
+impl From<Option<Arc<tls::Reloadable>>> for Opening {
+    fn from(tls: Option<Arc<tls::Reloadable>>) -> Self {
+        Self { proxies: None, tls }
+    }
+}
+
 /// Serve until `shutdown` says true or its sender is gone; then stop accepting, let open requests finish, and close
-/// what is still open after `drain`. With `tls`, only TLS is spoken.
+/// what is still open after `drain`.
 ///
 /// Accept errors are waited out; nothing but `shutdown` ends this.
 pub async fn run<A: Answer>(
     listener: TcpListener,
     door: Door,
-    tls: Option<Arc<tls::Reloadable>>,
+    opening: impl Into<Opening>,
     limits: HttpLimits,
     answer: Arc<A>,
     mut shutdown: watch::Receiver<bool>,
     drain: Duration,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-    let entrance = Arc::new(Entrance { door, tls, protocols: protocols(&limits), limits, answer });
+    let opening = opening.into();
+    let entrance = Arc::new(Entrance { door, opening, protocols: protocols(&limits), limits, answer });
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -126,7 +143,7 @@ pub async fn run<A: Answer>(
 // What all connections of a listener share.
 struct Entrance<A> {
     door: Door,
-    tls: Option<Arc<tls::Reloadable>>,
+    opening: Opening,
     protocols: Protocols,
     limits: HttpLimits,
     answer: Arc<A>,
@@ -161,15 +178,15 @@ async fn enter<A: Answer>(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let greeted = tokio::select! {
-        greeted = tokio::time::timeout(entrance.limits.head_timeout, greet(&entrance, stream)) => greeted,
+        greeted = tokio::time::timeout(entrance.limits.head_timeout, greet(&entrance, stream, peer)) => greeted,
         _ = shutdown.wait_for(|stop| *stop) => return,
     };
-    let (stream, h2) = match greeted {
+    let (stream, h2, peer) = match greeted {
         Ok(Ok(greeted)) => greeted,
         Ok(Err(error)) => return tracing::debug!(%error, "a connection broke before its first request"),
         Err(_late) => return tracing::debug!("a connection sent nothing in time"),
     };
-    let secure = entrance.tls.is_some();
+    let secure = entrance.opening.tls.is_some();
     let connection = Connection { peer, secure, door: entrance.door };
     let link = Arc::new(Link::new(Arc::clone(&entrance.answer), connection, h2));
     match stream {
@@ -183,20 +200,27 @@ enum Greeted {
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
 }
 
-/// Set the socket up, shake hands, and tell whether the client speaks HTTP/2.
-async fn greet<A>(entrance: &Entrance<A>, stream: TcpStream) -> io::Result<(Greeted, bool)> {
+/// Set the socket up, hear whose it is, shake hands, and tell whether the client speaks HTTP/2.
+async fn greet<A>(
+    entrance: &Entrance<A>,
+    mut stream: TcpStream,
+    mut peer: SocketAddr,
+) -> io::Result<(Greeted, bool, SocketAddr)> {
     stream.set_nodelay(true)?;
     rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
     rustix::net::sockopt::set_tcp_keepidle(&stream, TCP_KEEPALIVE)?;
-    match &entrance.tls {
+    if let Some(proxies) = &entrance.opening.proxies {
+        peer = proxy_protocol::read(&mut stream, peer, proxies).await?;
+    }
+    match &entrance.opening.tls {
         None => {
             let h2 = opens_with_preface(&stream).await?;
-            Ok((Greeted::Plain(stream), h2))
+            Ok((Greeted::Plain(stream), h2, peer))
         }
         Some(tls) => {
             let stream = tls.acceptor().accept(stream).await?;
             let h2 = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
-            Ok((Greeted::Tls(Box::new(stream)), h2))
+            Ok((Greeted::Tls(Box::new(stream)), h2, peer))
         }
     }
 }

@@ -21,8 +21,7 @@ use keyfob::body::{Body, BodyError};
 use keyfob::config::{HttpLimits, Upstream};
 use keyfob::framing;
 use keyfob::gateway::{ClientInfo, Gateway, StillAllowed};
-use keyfob::serve::listener::{self, Answer, Connection, Door};
-use keyfob::serve::tls::Reloadable;
+use keyfob::serve::listener::{self, Answer, Connection, Door, Opening};
 use keyfob_core::policy::{Ask, Decision, Evidence, Policy, decide};
 use keyfob_core::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,13 +76,14 @@ where
 pub(crate) async fn serve<A: Answer>(
     answer: A,
     limits: HttpLimits,
-    tls: Option<Arc<Reloadable>>,
+    opening: impl Into<Opening>,
     drain: Duration,
 ) -> Running {
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = socket.local_addr().expect("an address");
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(listener::run(socket, Door::Public, tls, limits, Arc::new(answer), stopped, drain));
+    let opening = opening.into();
+    let task = tokio::spawn(listener::run(socket, Door::Public, opening, limits, Arc::new(answer), stopped, drain));
     Running { address, stop, task }
 }
 
