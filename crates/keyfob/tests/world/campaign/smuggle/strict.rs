@@ -29,6 +29,9 @@ const FRAMING: &[&str] =
 /// Fields that only the gateway sets, each once.
 const OURS: &[&str] = &["x-auth-user", "x-auth-subject", "x-auth-roles", "x-auth-scope", "x-request-id"];
 
+/// Bytes of a violation that are shown.
+const SHOWN: usize = 1_000;
+
 /// Read one message. `ended`: there will be no more bytes.
 pub fn read(bytes: &[u8], ended: bool) -> Result<Reading, String> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(Reading::More) };
@@ -81,7 +84,8 @@ fn framing(fields: &[(String, &str)]) -> Result<Framing, String> {
         }
     }
     // Nobody is signed in here, so that any value is a forgery.
-    if let Some((name, value)) = fields.iter().find(|(name, value)| name.starts_with("x-auth-") && !value.is_empty()) {
+    let forged = |name: &str, value: &str| name != "x-request-id" && OURS.contains(&name) && !value.is_empty();
+    if let Some((name, value)) = fields.iter().find(|(name, value)| forged(name, value)) {
         return Err(format!("{name}: {value}"));
     }
     for gone in ["upgrade", "keep-alive", "expect", "proxy-connection", "http2-settings", "authorization"] {
@@ -166,5 +170,5 @@ fn line(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 fn shown<T>(bytes: &[u8], what: &str) -> Result<T, String> {
-    Err(format!("the gateway wrote {what}: {}", bytes.escape_ascii()))
+    Err(format!("the gateway wrote {what}: {}", bytes[..bytes.len().min(SHOWN)].escape_ascii()))
 }
