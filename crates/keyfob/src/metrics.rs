@@ -55,6 +55,7 @@ pub struct Metrics {
     sign_ins: Vec<Counter>,
     upstream: Vec<Counter>,
     revision: Gauge<u64, AtomicU64>,
+    followers: Gauge<u64, AtomicU64>,
     lease_left: Gauge<f64, AtomicU64>,
     clock_skew: Gauge<f64, AtomicU64>,
     hashing_free: Gauge<u64, AtomicU64>,
@@ -74,6 +75,8 @@ impl Default for Metrics {
         let upstream = family(&mut registry, "upstream_answers", "Answers on the gateway, by status class", &upstream);
         let revision = Gauge::default();
         registry.register("applied_revision", "The newest change this node has applied", revision.clone());
+        let followers = Gauge::default();
+        registry.register("followers", "Services that follow this node", followers.clone());
         let lease_left = Gauge::default();
         let help = "What is left of this node's lease; without one it asks the store for each request";
         registry.register_with_unit("lease_left", help, Unit::Seconds, lease_left.clone());
@@ -95,6 +98,7 @@ impl Default for Metrics {
             sign_ins,
             upstream,
             revision,
+            followers,
             lease_left,
             clock_skew,
             hashing_free,
@@ -126,6 +130,7 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, app: &App) -> String {
         self.revision.set(app.applied.revision().0);
+        self.followers.set(app.applied.following.count() as u64);
         if let Some(node) = &app.node {
             self.lease_left.set(node.lease_left().as_secs_f64());
             #[expect(

@@ -1,6 +1,7 @@
 //! Services that follow keyfob (`POST /auth/follow`): what is acknowledged is refused by them, whatever becomes of them, of
 //! their node, or of the database.
 
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -19,6 +20,9 @@ use crate::support::service::{Client, Service};
 /// A lease, and a little for the machine.
 const LEASE: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(800);
+
+/// Sessions that end at full speed.
+const SESSIONS: usize = 80;
 
 fn thing(token: &str) -> Request {
     Request::new("GET", "/things/1").bearer(token)
@@ -139,6 +143,52 @@ fn whoever_follows_a_store_that_moves_away_lets_nobody_in_once_the_move_has_retu
     assert!(calls.iter().any(|call| call.status == 200));
     let late: Vec<u16> = calls.iter().filter(|call| call.began > returned).map(|call| call.status).collect();
     assert!(!late.is_empty() && late.iter().all(|status| *status == 503), "{late:?}");
+}
+
+#[test]
+fn whoever_follows_a_store_that_is_restored_lets_nobody_in_once_that_has_returned() {
+    let mut street = street();
+    let token = street.signed_in("ada");
+    let data = street.house.data();
+    let backup = data.with_extension("backup").display().to_string();
+    street.house.run(&["backup", &backup]);
+    assert_eq!(call(&street.service, &token), 200);
+    street.house.kill();
+    let (calls, returned) = amid_calls(&[street.service.address], &token, &data, &["restore", &backup]);
+    let calls: Vec<_> = calls.into_iter().flatten().collect();
+    assert!(calls.iter().any(|call| call.status == 200));
+    let late: Vec<u16> = calls.iter().filter(|call| call.began > returned).map(|call| call.status).collect();
+    assert!(!late.is_empty() && late.iter().all(|status| *status == 503), "{late:?}");
+}
+
+#[test]
+fn sessions_that_end_at_full_speed_are_each_refused_by_two_followers_when_the_answer_is_there() {
+    let street = street();
+    let issuer = format!("http://{}", street.house.public());
+    let second = Service::start("follow", street.house.keyfob(), &issuer, &street.client);
+    let tokens: Vec<String> = (0..SESSIONS)
+        .map(|number| {
+            let name = format!("user{}", number % 4);
+            if number < 4 { street.signed_in(&name) } else { street.house.token(&name) }
+        })
+        .collect();
+    let (street, second) = (&street, &second);
+    thread::scope(|scope| {
+        for tokens in tokens.chunks(SESSIONS / 4) {
+            scope.spawn(move || {
+                let connect = |address| Connection::open(address).expect("it is there");
+                let mut keyfob = connect(street.house.public());
+                let mut services = [connect(street.service.address), connect(second.address)];
+                for token in tokens {
+                    let mut ask = || services.each_mut().map(|it| it.ask(&thing(token)).expect("an answer").status);
+                    assert_eq!(ask(), [200, 200]);
+                    let out = keyfob.ask(&Request::new("POST", "/auth/logout").bearer(token)).expect("an answer");
+                    assert_eq!(out.status, 204);
+                    assert_eq!(ask(), [401, 401]);
+                }
+            });
+        }
+    });
 }
 
 #[test]
