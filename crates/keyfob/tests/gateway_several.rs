@@ -245,6 +245,23 @@ async fn each_place_has_limits_of_its_own() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_connection_gets_the_next_that_is_given_back() {
+    let api = api::start().await;
+    let front = before(Upstream { connections: 2, ..at(&[&api.address.to_string()]) }).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let address = front.address;
+        callers.spawn(async move { talk(address, POST).await });
+    }
+    while let Some(answer) = callers.join_next().await {
+        let answer = answer.expect("a caller");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let seen = api.seen.lock().expect("seen");
+    assert!(seen.lines.len() == 40 && seen.connections <= 2, "{} over {}", seen.lines.len(), seen.connections);
+}
+
+#[tokio::test]
 async fn an_api_whose_connections_are_all_in_use_is_503() {
     let api = api::start().await;
     let connect_timeout = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
 use super::health::{Busy, Health};
@@ -40,6 +40,7 @@ pub(super) struct Pool {
     connect_timeout: Duration,
     connections: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
+    returned: Notify,
     sweeps: AtomicU32,
     sweeper: Once,
 }
@@ -48,6 +49,12 @@ struct Idle {
     sender: Sender,
     limit: Limit,
     since: u32,
+}
+
+/// What somebody who needs a connection gets.
+enum Room {
+    New(OwnedSemaphorePermit),
+    Returned(Idle),
 }
 
 /// The timer of an answer. It stays with its connection: to move the deadline of one that is set costs next to nothing,
@@ -76,6 +83,7 @@ impl Pool {
             connect_timeout: upstream.connect_timeout,
             connections: Arc::new(Semaphore::new(upstream.connections)),
             idle: Mutex::new(Vec::new()),
+            returned: Notify::new(),
             sweeps: AtomicU32::new(0),
             sweeper: Once::new(),
         }
@@ -99,8 +107,11 @@ impl Pool {
     /// A new connection.
     pub(super) async fn new_line(self: &Arc<Self>) -> Result<Line, Trouble> {
         self.start_sweeper();
-        let permit = tokio::time::timeout(self.connect_timeout, Arc::clone(&self.connections).acquire_owned()).await;
-        let permit = permit.ok().and_then(Result::ok).ok_or(Trouble::Full)?;
+        let permit = match tokio::time::timeout(self.connect_timeout, self.room()).await {
+            Ok(Room::New(permit)) => permit,
+            Ok(Room::Returned(idle)) => return Ok(self.lined(idle.sender, true, idle.limit)),
+            Err(_) => return Err(Trouble::Full),
+        };
         let opened = tokio::time::timeout(self.connect_timeout, self.open(permit)).await;
         let sender = opened.map_err(|_| Trouble::ConnectTimeout)?.map_err(|error| {
             tracing::warn!(%error, "cannot connect to the upstream");
@@ -108,6 +119,26 @@ impl Pool {
         })?;
         let limit = Box::pin(tokio::time::sleep(Duration::ZERO));
         Ok(self.lined(sender, false, limit))
+    }
+
+    /// Room for a new connection; where there is none, whatever comes first of that and of one that is given back.
+    async fn room(&self) -> Room {
+        loop {
+            let returned = self.returned.notified();
+            tokio::select! {
+                biased;
+                permit = Arc::clone(&self.connections).acquire_owned() => {
+                    // It is never closed.
+                    if let Ok(permit) = permit {
+                        return Room::New(permit);
+                    }
+                }
+                () = returned => {}
+            }
+            if let Some(idle) = self.newest_idle().filter(|idle| idle.sender.is_ready()) {
+                return Room::Returned(idle);
+            }
+        }
     }
 
     fn lined(self: &Arc<Self>, sender: Sender, reused: bool, limit: Limit) -> Line {
@@ -131,6 +162,11 @@ impl Pool {
         let mut idle = self.lock();
         if idle.len() < IDLE_MAX {
             idle.push(Idle { sender, limit, since });
+        }
+        drop(idle);
+        // Somebody may be waiting for it: only where nobody may open another.
+        if self.connections.available_permits() == 0 {
+            self.returned.notify_one();
         }
     }
 
