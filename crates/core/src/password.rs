@@ -3,6 +3,7 @@
 
 mod blocklist;
 mod hasher;
+mod legacy;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 pub use self::hasher::{Cost, HashError, Hasher, PasswordHash, Verdict, dummy_hash};
+pub use self::legacy::{LegacyForm, LegacyHash, LegacyProblem, Scheme};
 use crate::user::Username;
 
 /// Longest password, in code points of its NFC form. Checked before any user is looked up.

@@ -141,9 +141,14 @@ impl Hasher {
     /// # Errors
     /// [`HashError`] if the cost is out of range.
     pub fn hash(&mut self, password: &Password, salt: &[u8; SALT_BYTES]) -> Result<PasswordHash, HashError> {
+        self.hash_bytes(password.expose(), salt)
+    }
+
+    /// The same of any bytes.
+    pub(super) fn hash_bytes(&mut self, bytes: &[u8], salt: &[u8; SALT_BYTES]) -> Result<PasswordHash, HashError> {
         let params = self.cost.params(HASH_BYTES)?;
         let mut hash = Zeroizing::new([0; HASH_BYTES]);
-        self.compute(params.clone(), password.expose(), salt, hash.as_mut())?;
+        self.compute(params.clone(), bytes, salt, hash.as_mut())?;
         let stored = phc::PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(Version::V0x13.into()),
@@ -157,10 +162,15 @@ impl Hasher {
     /// Compare in constant time.
     ///
     /// # Errors
-    /// [`HashError`] if the stored hash is damaged, is not Argon2id version 19, or asks for more than 1 GiB, 64 passes
-    /// or 16 lanes: nothing is computed then.
+    /// [`HashError`] if the stored hash is damaged, is not Argon2id version 19 (alone, or around a legacy hash), or asks for
+    /// more than 1 GiB, 64 passes or 16 lanes: nothing is computed then.
     pub fn verify(&mut self, password: &Password, stored: &PasswordHash) -> Result<Verdict, HashError> {
-        let parsed = phc::PasswordHash::new(stored.expose_phc()).map_err(|_| HashError)?;
+        self.verify_among(password, stored, &[])
+    }
+
+    /// Compare any bytes with a PHC string.
+    pub(super) fn verify_bytes(&mut self, bytes: &[u8], stored: &str) -> Result<Verdict, HashError> {
+        let parsed = phc::PasswordHash::new(stored).map_err(|_| HashError)?;
         let cost = cost_of(&parsed)?;
         let (salt, expected) = (parsed.salt.ok_or(HashError)?, parsed.hash.ok_or(HashError)?);
         if expected.len() < HASH_BYTES_MIN {
@@ -168,7 +178,7 @@ impl Hasher {
         }
         let mut buffer = Zeroizing::new([0; phc::Output::MAX_LENGTH]);
         let hash = buffer.get_mut(..expected.len()).ok_or(HashError)?;
-        self.compute(cost.params(expected.len())?, password.expose(), &salt, hash)?;
+        self.compute(cost.params(expected.len())?, bytes, &salt, hash)?;
         Ok(Verdict {
             matches: verify_slices_are_equal(hash, expected.as_bytes()).is_ok(),
             rehash: cost.is_below(self.cost) || salt.len() < SALT_BYTES || expected.len() < HASH_BYTES,
