@@ -6,6 +6,7 @@ use keyfob_core::api_key::KeyName;
 use keyfob_core::change::Fact;
 use keyfob_core::client::{ClientName, ClientStatus};
 use keyfob_core::id::{ClientId, KeyId, SessionId, UserId};
+use keyfob_core::password::LegacyForm;
 use keyfob_core::scope::Scope;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::{RoleName, Status, Username};
@@ -71,6 +72,11 @@ pub(crate) fn status(text: &str) -> Result<Status> {
         "disabled" => Ok(Status::Disabled),
         _ => Err(corrupt(format!("{text:?} is no status"))),
     }
+}
+
+/// The form of a legacy hash as read.
+pub(crate) fn legacy_form(text: &str) -> Result<LegacyForm> {
+    text.parse().map_err(|_| corrupt(format!("{text:?} is no form of a password hash")))
 }
 
 /// A scope as read.

@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod attempts;
 pub(crate) mod clients;
 pub(crate) mod installation;
+pub(crate) mod legacy;
 pub(crate) mod races;
 pub(crate) mod refresh_tokens;
 pub(crate) mod sample;
@@ -91,6 +92,13 @@ macro_rules! conformance_suite {
             clients::every_change_of_a_client_is_in_the_feed_and_the_audit,
             clients::a_change_of_no_client_is_not_found,
             clients::of_many_rotations_at_once_the_last_one_holds,
+            legacy::users_are_imported_all_at_once_and_taken_names_are_passed_over,
+            legacy::of_many_imports_at_once_each_name_is_made_once,
+            legacy::the_forms_of_legacy_hashes_are_known_until_the_last_is_gone,
+            legacy::the_first_sign_in_ends_a_legacy_hash_with_an_audit_row_and_the_second_adds_none,
+            legacy::a_basic_proof_settles_its_attempt_upgrades_and_starts_nothing,
+            legacy::a_basic_proof_judged_on_an_older_user_is_stale_and_a_failure,
+            legacy::the_uses_of_basic_are_kept_by_user_and_go_with_it,
             installation::the_incarnation_is_the_one_given_at_first,
             installation::a_public_url_is_kept,
             installation::of_many_first_starts_one_keeps_its_public_url,

@@ -30,6 +30,7 @@ use keyfob_core::change::{Change, Revision};
 use keyfob_core::client::{Client, ClientName, ClientStatus};
 use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
+use keyfob_core::password::LegacyForm;
 use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
@@ -119,7 +120,7 @@ pub trait Store: Send + Sync {
     async fn record_failed_attempt(&self, failure: &FailedAttempt) -> Result<()>;
 
     /// Settle a reservation as right, and start the session: one transaction with its audit row, and the new hash if
-    /// there is one. The session that is one too many ends the user's least recently used one (sign-in and refresh are uses),
+    /// there is one (and an audit row more, if that ends a legacy hash). The session that is one too many ends the user's least recently used one (sign-in and refresh are uses),
     /// with an audit row, and the revision is raised; else it is not. Forgives the account's failures from the same address, and no others. Refused as [`Saved::Stale`] if the user's `auth_version` moved or it is not active.
     async fn record_login(&self, login: &Login) -> Result<Saved>;
 
@@ -141,6 +142,10 @@ pub trait Store: Send + Sync {
 
     /// Make a user. [`Made::Exists`] if the name is taken.
     async fn create_user(&self, user: &NewUser, by: &Audit) -> Result<Made>;
+
+    /// Make users whose names are free, each with its audit row, in one transaction; the answer for each, in order. Raises
+    /// nothing.
+    async fn import_users(&self, users: &[(NewUser, Audit)]) -> Result<Vec<Made>>;
 
     /// Replace a user's roles. Raises the revision.
     async fn set_roles(&self, id: UserId, roles: &[keyfob_core::user::RoleName], by: &Audit) -> Result<Changed>;
@@ -233,6 +238,24 @@ pub trait Store: Send + Sync {
 
     /// Delete a client. The audit rows stay. Raises the revision.
     async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed>;
+
+    // HTTP Basic, as long as there is some.
+
+    /// The forms of the legacy password hashes that are left: what each sign-in computes one of, whoever it is for. Costs the
+    /// same however many users there are.
+    async fn legacy_forms(&self) -> Result<Vec<LegacyForm>>;
+
+    /// Settle a reservation as right without a session: its password came with a request, by HTTP Basic. Replaces the hash
+    /// if there is a new one, with an audit row if that ends a legacy hash. Raises nothing. Refused as [`Saved::Stale`], and
+    /// settled as failed, if the user's `auth_version` moved or it is not active.
+    async fn record_basic_proof(&self, proven: &ProvenBasic) -> Result<Saved>;
+
+    /// Keep who used Basic when, in one transaction; each user at most once. Users that are gone are passed over, and a time
+    /// is never put back. Raises nothing and writes no audit row.
+    async fn record_basic_uses(&self, uses: &[BasicUse]) -> Result<()>;
+
+    /// Up to 1,000 users who used Basic or have a legacy hash, whose names come after `after`, in order of name.
+    async fn basic_users(&self, after: Option<&Username>) -> Result<Vec<BasicUser>>;
 
     // The installation.
 

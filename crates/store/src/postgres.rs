@@ -26,6 +26,7 @@ mod failure;
 mod kept;
 mod keys;
 pub(crate) mod leaving;
+mod legacy;
 mod life;
 mod locks;
 mod meta;
@@ -56,6 +57,7 @@ use keyfob_core::change::{Change, Revision};
 use keyfob_core::client::{Client, ClientName, ClientStatus};
 use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
+use keyfob_core::password::LegacyForm;
 use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
@@ -72,9 +74,10 @@ use self::transaction::{Answer, Durability, Reader, Work};
 use crate::high_water::Reached;
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, FailedSignIns, Family, KeyMade,
-    KeyTurn, Life, Login, Made, NewKey, NewUser, Nodes, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved,
-    Store, StoreError, StoredClient, StoredKey, StoredPolicy, Turned, retention, sabotage, signing_keys,
+    Attempt, Audit, AuditRow, Backup, BasicUse, BasicUser, Changed, ClientRotation, Counts, FailedAttempt,
+    FailedSignIns, Family, KeyMade, KeyTurn, Life, Login, Made, NewKey, NewUser, Nodes, PasswordChange, ProvenBasic,
+    Refresh, Refreshed, Reservation, Result, Saved, Store, StoreError, StoredClient, StoredKey, StoredPolicy, Turned,
+    retention, sabotage, signing_keys,
 };
 
 pub use self::accept::{Acceptance, accept_rollback};
@@ -445,6 +448,35 @@ impl Store for Postgres {
 
     async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed> {
         self.write((id, by.clone()), |transaction, (id, by)| Box::pin(clients::delete(transaction, *id, by))).await
+    }
+
+    async fn import_users(&self, users: &[(NewUser, Audit)]) -> Result<Vec<Made>> {
+        self.write(users.to_vec(), |transaction, users| Box::pin(legacy::import(transaction, users))).await
+    }
+
+    async fn legacy_forms(&self) -> Result<Vec<LegacyForm>> {
+        self.read((), |db, ()| Box::pin(legacy::forms(db))).await
+    }
+
+    async fn record_basic_proof(&self, proven: &ProvenBasic) -> Result<Saved> {
+        self.write(proven.clone(), |transaction, proven| Box::pin(legacy::record_proof(transaction, proven))).await
+    }
+
+    async fn record_basic_uses(&self, uses: &[BasicUse]) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        self.write(uses.to_vec(), |transaction, uses| {
+            Box::pin(async {
+                legacy::record_uses(transaction, uses);
+                Ok(Answer::Known(()))
+            })
+        })
+        .await
+    }
+
+    async fn basic_users(&self, after: Option<&Username>) -> Result<Vec<BasicUser>> {
+        self.read(after.cloned(), |db, after| Box::pin(legacy::page(db, after.as_ref()))).await
     }
 
     async fn public_url(&self) -> Result<Option<String>> {

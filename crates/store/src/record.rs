@@ -2,17 +2,20 @@
 
 mod account;
 mod installation;
+mod legacy;
 mod refresh;
 mod sign_in;
 mod signing_key;
 
 use keyfob_core::change::Revision;
 use keyfob_core::id::{SessionId, UserId};
+use keyfob_core::password::LegacyForm;
 use keyfob_core::time::Timestamp;
 use keyfob_core::user::RoleName;
 
 pub use self::account::{ClientRotation, KeyMade, NewKey, NewUser, PasswordChange, StoredClient};
 pub use self::installation::{Backup, Counts, Life, Restored, StoredPolicy};
+pub use self::legacy::{BasicUse, BasicUser, BasicUses, ProvenBasic};
 pub use self::refresh::{Family, Refresh, Refreshed};
 pub(crate) use self::sign_in::Horizon;
 pub use self::sign_in::{Account, Attempt, FailedAttempt, FailedSignIns, Login, ProvenAttempt, Reservation, Saved};
@@ -60,6 +63,12 @@ impl Audit {
     pub(crate) fn displaced(at: Timestamp, user: UserId, session: SessionId, most: u32) -> Self {
         let (actor, subject) = (user.to_string(), session.to_string());
         Self { at, event: "session.displaced", actor, subject, detail: format!("a user has at most {most} sessions") }
+    }
+
+    /// A user whose legacy hash gave way to Argon2id at a sign-in.
+    pub(crate) fn upgraded(at: Timestamp, user: UserId, was: LegacyForm) -> Self {
+        let id = user.to_string();
+        Self { at, event: "password.upgraded", actor: id.clone(), subject: id, detail: format!("was {}", was.words()) }
     }
 
     /// An account that just had too many failures in a row.

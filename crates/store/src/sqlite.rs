@@ -14,6 +14,7 @@ mod failed_sign_ins;
 mod failure;
 mod intention;
 mod keys;
+mod legacy;
 mod meta;
 mod migrate;
 pub(crate) mod moving;
@@ -37,6 +38,7 @@ use keyfob_core::change::{Change, Revision};
 use keyfob_core::client::{Client, ClientName, ClientStatus};
 use keyfob_core::id::{ClientId, Incarnation, KeyId, SessionId, UserId};
 use keyfob_core::opaque::Digest;
+use keyfob_core::password::LegacyForm;
 use keyfob_core::scope::Scope;
 use keyfob_core::session::{Session, SessionListing};
 use keyfob_core::signing_key::SigningKey;
@@ -52,9 +54,10 @@ use self::writer::Writer;
 use crate::high_water::{Mark, Reached};
 use crate::root_key::RootKey;
 use crate::{
-    Attempt, Audit, AuditRow, Backup, Changed, ClientRotation, Counts, FailedAttempt, FailedSignIns, Family, KeyMade,
-    KeyTurn, Life, Login, Made, NewKey, NewUser, PasswordChange, Refresh, Refreshed, Reservation, Result, Saved, Store,
-    StoreError, StoredClient, StoredKey, StoredPolicy, Turned, column, retention, sabotage, signing_keys,
+    Attempt, Audit, AuditRow, Backup, BasicUse, BasicUser, Changed, ClientRotation, Counts, FailedAttempt,
+    FailedSignIns, Family, KeyMade, KeyTurn, Life, Login, Made, NewKey, NewUser, PasswordChange, ProvenBasic, Refresh,
+    Refreshed, Reservation, Result, Saved, Store, StoreError, StoredClient, StoredKey, StoredPolicy, Turned, column,
+    retention, sabotage, signing_keys,
 };
 
 const COUNTS: &str =
@@ -341,6 +344,32 @@ impl Store for Sqlite {
     async fn delete_client(&self, id: ClientId, by: &Audit) -> Result<Changed> {
         let by = by.clone();
         self.writer.write(move |transaction| clients::delete(transaction, id, &by)).await
+    }
+
+    async fn import_users(&self, users: &[(NewUser, Audit)]) -> Result<Vec<Made>> {
+        let users = users.to_vec();
+        self.writer.write(move |transaction| legacy::import(transaction, &users)).await
+    }
+
+    async fn legacy_forms(&self) -> Result<Vec<LegacyForm>> {
+        self.read(legacy::forms)
+    }
+
+    async fn record_basic_proof(&self, proven: &ProvenBasic) -> Result<Saved> {
+        let proven = proven.clone();
+        self.writer.write(move |transaction| legacy::record_proof(transaction, &proven)).await
+    }
+
+    async fn record_basic_uses(&self, uses: &[BasicUse]) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let uses = uses.to_vec();
+        self.writer.write(move |transaction| legacy::record_uses(transaction.db(), &uses)).await
+    }
+
+    async fn basic_users(&self, after: Option<&Username>) -> Result<Vec<BasicUser>> {
+        self.read(|db| legacy::page(db, after))
     }
 
     async fn public_url(&self) -> Result<Option<String>> {

@@ -184,4 +184,5 @@ pub(crate) const TABLES: &[Table] = &[
         1,
         &[("sequence", Number), ("at", Number), ("event", Text), ("actor", Text), ("subject", Text), ("detail", Text)],
     ),
+    table("basic_uses", 1, &[("user", Bytes), ("first_at", Number), ("last_at", Number), ("network", Text)]),
 ];

@@ -110,6 +110,8 @@ async fn filled(path: &Path) -> (Shared, Facts) {
     }
     // One that nobody settled.
     reserved(&store, "nobody", START).await;
+    let basic = crate::BasicUse { user: user.id, at: START, network: "192.0.2.0/24".to_owned() };
+    store.record_basic_uses(&[basic]).await.unwrap();
     let key = api_keys::new_key(&user);
     store.create_key(&key, &audit("key.created", START)).await.unwrap();
     let client = clients::new_client("reporter");

@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 
 use super::failure::Outcome;
 use super::transaction::{Answer, Db, Transaction};
-use super::{failed_sign_ins, locks, row, sessions, users};
+use super::{failed_sign_ins, legacy, locks, row, sessions, users};
 use crate::record::Horizon;
 use crate::{Attempt, Audit, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, column, sabotage};
 
@@ -128,7 +128,7 @@ pub(super) async fn record_login(transaction: &mut Transaction<'_>, login: &Logi
     }
     settle_as_right(transaction, &proof);
     if let Some(password) = &login.rehash {
-        users::rehash(transaction, login.session.user, password);
+        legacy::rehash(transaction, login.session.user, password, login.audit.at).await?;
     }
     transaction.audit(&login.audit);
     // Before the new one is there: it is not to be its own victim.

@@ -21,7 +21,8 @@ pub(super) fn take(transaction: &mut Transaction<'_>, lock: i64) {
 }
 
 /// Take the locks of these digests, always in the same order, so that nobody waits in a circle.
-pub(super) fn take_all<const N: usize>(transaction: &mut Transaction<'_>, mut locks: [i64; N]) {
+pub(super) fn take_all(transaction: &mut Transaction<'_>, locks: impl IntoIterator<Item = i64>) {
+    let mut locks: Vec<i64> = locks.into_iter().collect();
     locks.sort_unstable();
     for lock in locks {
         take(transaction, lock);

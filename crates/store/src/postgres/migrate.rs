@@ -15,6 +15,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/0002_nodes.sql"),
     include_str!("migrations/0003_lives.sql"),
     include_str!("migrations/0004_moves.sql"),
+    include_str!("migrations/0005_basic.sql"),
 ];
 
 /// Others may be at it for as long as it takes; the lock is `kfob` in ASCII ([`super::locks::SCHEMA`]).

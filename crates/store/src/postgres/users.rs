@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use super::failure::Outcome;
 use super::transaction::{Answer, Db, Transaction};
-use super::{api_keys, attempts, failed_sign_ins, locks, row, sessions};
+use super::{api_keys, attempts, failed_sign_ins, legacy, locks, row, sessions};
 use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, column, roles_text};
 
 const FIND: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE id = $1";
@@ -158,6 +158,7 @@ pub(super) async fn delete(transaction: &mut Transaction<'_>, id: UserId, by: &A
     api_keys::revoke_and_publish(transaction, id, by.at).await?;
     api_keys::delete_all(transaction, id);
     failed_sign_ins::delete_all(transaction, id);
+    legacy::delete(transaction, id);
     transaction.later(DELETE, values![id.to_bytes()]);
     Ok(publish(transaction, id, by))
 }

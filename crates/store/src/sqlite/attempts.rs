@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{audit, failed_sign_ins, sessions, users};
+use super::{audit, failed_sign_ins, legacy, sessions, users};
 use crate::record::Horizon;
 use crate::{Attempt, Audit, FailedAttempt, Login, ProvenAttempt, Reservation, Saved, column, sabotage};
 
@@ -97,7 +97,7 @@ pub(super) fn record_login(transaction: &mut Transaction<'_>, login: &Login) -> 
     }
     settle_as_right(db, &proof)?;
     if let Some(password) = &login.rehash {
-        users::rehash(db, login.session.user, password)?;
+        legacy::rehash(db, login.session.user, password, login.audit.at)?;
     }
     audit::append(db, &login.audit)?;
     // Before the new one is there: it is not to be its own victim.

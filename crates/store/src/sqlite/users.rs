@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::failure::Outcome;
 use super::writer::Transaction;
-use super::{api_keys, attempts, audit, failed_sign_ins, sessions};
+use super::{api_keys, attempts, audit, failed_sign_ins, legacy, sessions};
 use crate::{Account, Audit, Changed, Made, NewUser, PasswordChange, column, roles_text};
 
 const FIND: &str = "SELECT id, username, status, roles, auth_version, created_at FROM users WHERE id = ?1";
@@ -162,6 +162,7 @@ pub(super) fn delete(transaction: &mut Transaction<'_>, id: UserId, by: &Audit) 
     api_keys::revoke_and_publish(transaction, id, by.at)?;
     api_keys::delete_all(transaction.db(), id)?;
     failed_sign_ins::delete_all(transaction.db(), id)?;
+    legacy::delete(transaction.db(), id)?;
     transaction.db().prepare_cached(DELETE)?.execute([id.to_bytes()])?;
     publish(transaction, id, by)
 }

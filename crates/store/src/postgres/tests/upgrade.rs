@@ -41,9 +41,10 @@ async fn connect(database: &Database) -> Connection {
     Address::parse(&database.url).unwrap().connect().await.unwrap()
 }
 
-/// A life before that of the sample, which ended.
+/// A life before that of the sample, which ended, and a move that brought it here.
 const PAST: &str = "INSERT INTO past_lives VALUES (decode(repeat('07', 16), 'hex'), 1, 1); \
-    INSERT INTO losses VALUES (decode(repeat('07', 16), 'hex'), 2)";
+    INSERT INTO losses VALUES (decode(repeat('07', 16), 'hex'), 2); \
+    INSERT INTO moves VALUES (1, decode(repeat('08', 16), 'hex'), 'here', 'elsewhere', 1)";
 
 /// Fill a store with at least one row of each table, but those of [`PAST`].
 async fn fill(store: &sample::Shared) {
@@ -66,6 +67,8 @@ async fn fill(store: &sample::Shared) {
     let client = StoredClient { client, secret: Digest(digest("robot")) };
     assert_eq!(store.create_client(&client, &audit("client.created", START)).await.unwrap(), Made::Made);
     guess(store, "alice", START).await;
+    let used = crate::BasicUse { user: user.id, at: START, network: "192.0.2.0/24".to_owned() };
+    store.record_basic_uses(&[used]).await.unwrap();
     guess(store, "nobody", START).await;
     signing_keys::begun(store).await;
     store.set_policy("one", &audit("policy.set", START)).await.unwrap();
