@@ -37,6 +37,7 @@ pub(crate) const TESTS: &[Need] = &[
     },
     Need { name: "PostgreSQL", packages: &["postgresql"], present: postgresql_is_there },
     Need { name: "pgbouncer", packages: &["pgbouncer"], present: pgbouncer_is_there },
+    Need { name: "htpasswd", packages: &["apache2-utils"], present: || succeeds("sh", &["-c", "command -v htpasswd"]) },
     Need { name: "openssl", packages: &["openssl"], present: || succeeds("openssl", &["version"]) },
     Need { name: "curl", packages: &["curl"], present: || succeeds("curl", &["--version"]) },
 ];

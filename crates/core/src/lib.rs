@@ -9,6 +9,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod assertion;
+pub mod basic;
 pub mod bearer;
 pub mod change;
 pub mod client;

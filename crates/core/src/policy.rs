@@ -8,6 +8,7 @@
 
 mod target;
 
+mod basic;
 mod file;
 mod pattern;
 mod requirement;
@@ -24,6 +25,7 @@ mod decide;
 mod cases;
 mod explain;
 
+pub use basic::{BasicCaller, BasicEvidence, BasicProof};
 pub use cases::{Case, CaseResult, Cases, Expected};
 pub use compile::ROUTES_MAX;
 pub use decide::{

@@ -3,6 +3,8 @@
 
 mod problem;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// How refusals map to status codes.
@@ -32,6 +34,17 @@ pub enum Reason {
     },
     /// The request target could be read in two ways.
     AmbiguousTarget,
+    /// No credentials, on a route that still takes HTTP Basic: it is offered beside Bearer.
+    NoCredentialsYet,
+    /// An HTTP Basic credential that is not right, on such a route. One text for wrong, unknown and disabled.
+    BasicFailed,
+    /// An HTTP Basic credential on a route that took them until a date that has come.
+    BasicEnded,
+    /// So many attempts with HTTP Basic that this one was not looked at.
+    TooManyAttempts {
+        /// How long until one may be.
+        retry_after: Duration,
+    },
 }
 
 /// A refusal and the route's say in how it looks.
@@ -61,18 +74,26 @@ impl Reason {
     #[must_use]
     pub fn slug(&self) -> &'static str {
         match self {
-            Self::NoCredentials => "no-credentials",
+            Self::NoCredentials | Self::NoCredentialsYet => "no-credentials",
             Self::Malformed => "malformed-credentials",
             Self::InvalidToken => "invalid-token",
             Self::Insufficient { .. } => "insufficient-scope",
             Self::AmbiguousTarget => "ambiguous-path",
+            Self::BasicFailed => "basic-failed",
+            Self::BasicEnded => "basic-ended",
+            Self::TooManyAttempts { .. } => "too-many-attempts",
         }
     }
 
     /// RFC 6750 §3.1 error code; none for a request that carried no credentials (§3).
     fn error(&self) -> Option<&'static str> {
         match self {
-            Self::NoCredentials | Self::AmbiguousTarget => None,
+            Self::NoCredentials
+            | Self::NoCredentialsYet
+            | Self::BasicFailed
+            | Self::BasicEnded
+            | Self::AmbiguousTarget
+            | Self::TooManyAttempts { .. } => None,
             Self::Malformed => Some("invalid_request"),
             Self::InvalidToken => Some("invalid_token"),
             Self::Insufficient { .. } => Some("insufficient_scope"),
@@ -95,16 +116,24 @@ impl Refusal {
         }
         let status = match (&self.reason, profile) {
             (Reason::AmbiguousTarget, _) | (Reason::Malformed, Profile::Rfc6750) => 400,
+            (Reason::TooManyAttempts { .. }, _) => 429,
             (Reason::Insufficient { .. }, Profile::Rfc6750) => 403,
-            (Reason::NoCredentials | Reason::InvalidToken, _) | (_, Profile::Uniform) => 401,
+            _ => 401,
         };
-        if status == 400 { status } else { self.deny.unwrap_or(status) }
+        if matches!(status, 400 | 429) { status } else { self.deny.unwrap_or(status) }
     }
 
-    /// The `WWW-Authenticate` value, or none where no challenge belongs (an ambiguous target, a hidden route).
+    /// The `WWW-Authenticate` value, or none where no challenge belongs (an ambiguous target, too many attempts, a hidden
+    /// route).
     #[must_use]
     pub fn challenge(&self, realm: &str) -> Option<String> {
-        if self.hides() || self.reason == Reason::AmbiguousTarget {
+        let mut text = self.bearer_challenge(realm)?;
+        self.push_basic(&mut text, realm);
+        Some(text)
+    }
+
+    fn bearer_challenge(&self, realm: &str) -> Option<String> {
+        if self.hides() || matches!(self.reason, Reason::AmbiguousTarget | Reason::TooManyAttempts { .. }) {
             return None;
         }
         let mut text = String::with_capacity(64 + realm.len());
@@ -134,10 +163,41 @@ impl Refusal {
     /// ```
     #[must_use]
     pub fn challenge_naming(&self, realm: &str, resource_metadata: &str) -> Option<String> {
-        let mut text = self.challenge(realm)?;
+        let mut text = self.bearer_challenge(realm)?;
         text.push_str(", ");
         push_quoted(&mut text, "resource_metadata", resource_metadata);
+        self.push_basic(&mut text, realm);
         Some(text)
+    }
+
+    /// RFC 7617 §2, as a second challenge of the same field (RFC 9110 §11.6.1), on a route that takes it: browsers ask for a
+    /// password on seeing it.
+    fn push_basic(&self, text: &mut String, realm: &str) {
+        if matches!(self.reason, Reason::NoCredentialsYet | Reason::BasicFailed) {
+            text.push_str(", Basic ");
+            push_quoted(text, "realm", realm);
+            text.push_str(", charset=\"UTF-8\"");
+        }
+    }
+
+    /// How long to wait, where that is the reason.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.reason {
+            Reason::TooManyAttempts { retry_after } if !self.hides() => Some(retry_after),
+            _ => None,
+        }
+    }
+
+    /// The same refusal by a guard that cannot check passwords: it takes no HTTP Basic, whatever the route says, so it offers
+    /// none.
+    #[must_use]
+    pub fn without_basic(self) -> Self {
+        let reason = match self.reason {
+            Reason::NoCredentialsYet | Reason::BasicFailed => Reason::NoCredentials,
+            reason => reason,
+        };
+        Self { reason, ..self }
     }
 
     /// The stable problem type, such as `insufficient-scope`; the RFC 9457 `type` is `urn:keyfob:problem:` + this.
@@ -154,7 +214,10 @@ impl Refusal {
             return problem::NOT_FOUND;
         }
         match self.reason {
-            Reason::NoCredentials => problem::NO_CREDENTIALS,
+            Reason::NoCredentials | Reason::NoCredentialsYet => problem::NO_CREDENTIALS,
+            Reason::BasicFailed => problem::BASIC_FAILED,
+            Reason::BasicEnded => problem::BASIC_ENDED,
+            Reason::TooManyAttempts { .. } => problem::TOO_MANY_ATTEMPTS,
             Reason::Malformed => problem::MALFORMED,
             Reason::InvalidToken => problem::INVALID_TOKEN,
             Reason::Insufficient { .. } => problem::INSUFFICIENT,

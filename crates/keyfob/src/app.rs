@@ -1,20 +1,22 @@
 //! App: all that a handler may touch. Built once by [`crate::serve`], shared by every request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use keyfob_core::password::{PasswordHash, Rules};
-use keyfob_core::policy::{Credential, Evidence, Policy};
+use keyfob_core::basic;
+use keyfob_core::password::Rules;
+use keyfob_core::policy::{BasicEvidence, Credential, Evidence, Policy};
 use keyfob_core::time::Timestamp;
 use keyfob_store::Store;
 use keyfob_tower::guard::{CannotTell, Verify};
 use keyfob_tower::refusal::Style;
-use tokio::sync::Notify;
 
+use crate::attempt::Attempts;
+use crate::basic::Basic;
 use crate::config::Settings;
 use crate::feed::Applied;
-use crate::hashing::HashingPool;
 use crate::keys::Keys;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
@@ -36,20 +38,18 @@ pub struct App {
     pub node: Option<Arc<Node>>,
     /// Whether it is about to stop: it answers as ever, and says that it is not ready.
     pub leaving: AtomicBool,
-    /// Where passwords are hashed.
-    pub hashing: HashingPool,
-    /// Verified instead of a stored hash when there is no such user, at the same cost.
-    pub dummy_hash: PasswordHash,
+    /// Password attempts, at whichever door.
+    pub attempts: Arc<Attempts>,
+    /// HTTP Basic, where a route still takes it.
+    pub basic: Arc<Basic>,
     /// What a new password must satisfy.
     pub rules: Rules,
-    /// Rings when a sign-in attempt was settled, for those that wait for its outcome.
-    pub settled: Notify,
     /// How refusals look.
     pub style: Style,
     /// The two documents under `/.well-known/`.
     pub metadata: Metadata,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -109,6 +109,15 @@ impl Verify for App {
 
     async fn fresh(&self) -> Result<(), CannotTell> {
         self.fresh().await
+    }
+
+    /// A node that only guards signs nobody in, by whatever door.
+    fn takes_basic(&self) -> bool {
+        !self.settings.guard_only
+    }
+
+    async fn verify_basic(&self, credential: basic::Credential, from: IpAddr) -> Result<BasicEvidence, CannotTell> {
+        self.basic.verify(self, credential, from).await
     }
 
     fn policy(&self) -> Arc<Policy> {

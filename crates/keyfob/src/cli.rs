@@ -2,11 +2,13 @@
 //! 1 refused or failed, 2 wrong usage. A password is never an argument.
 
 mod backup;
+mod basic;
 mod client;
 mod cluster;
 mod demo;
 mod doctor;
 mod failure;
+mod import;
 mod key;
 mod moving;
 mod password;
@@ -61,6 +63,9 @@ enum Command {
     /// Make, list, change and delete users
     #[command(subcommand)]
     User(user::User),
+    /// Look at what is left of HTTP Basic
+    #[command(subcommand)]
+    Basic(basic::Basic),
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Session),
@@ -127,6 +132,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Serve(command) => command.run(common),
         Command::Demo => block_on(demo::run()),
         Command::User(command) => block_on(command.run(common)),
+        Command::Basic(command) => block_on(command.run(common)),
         Command::Session(command) => block_on(command.run(common)),
         Command::Client(command) => block_on(command.run(common)),
         Command::Key(command) => block_on(command.run(common)),

@@ -24,12 +24,12 @@ pub use apply::apply;
 pub(crate) use apply::decode;
 pub use desk::{Acknowledge, AtOnce, Desk, HashPassword, Outlast};
 pub use hold::{Hold, owner};
-pub use intention::{Intention, SessionChoice};
+pub use intention::{ImportedUser, Intention, SessionChoice};
 pub use listener::{Listening, listen};
 pub use moving::{to_postgres, to_sqlite};
 pub use outcome::{
-    ApiKeyView, BackupView, ClientView, Examination, FailedSignInsView, KeyView, MovedTableView, MovedView, NodeView,
-    Outcome, PolicyView, Problem, RestoredView, SessionView, TableView, TokenView, UserView,
+    ApiKeyView, BackupView, BasicUserView, ClientView, Examination, FailedSignInsView, KeyView, MovedTableView,
+    MovedView, NodeView, Outcome, PolicyView, Problem, RestoredView, SessionView, TableView, TokenView, UserView,
 };
 pub use reach::{carry_out, offline_desk};
 pub use restore::{accept_shared, restore};

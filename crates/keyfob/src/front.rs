@@ -39,7 +39,7 @@ impl Front {
     async fn reply(&self, connection: &Connection, request: Request<Incoming>, id: RequestId) -> Response<Body> {
         let app = &self.app;
         match place(app, connection.door, request.uri().path()) {
-            Place::Check(dialect) => check::answer(app, dialect, &request).await,
+            Place::Check(dialect) => check::answer(app, connection, dialect, &request).await,
             Place::Api => door::answer(app, self.gateway.as_ref(), connection, request, id).await,
             // A span is affordable here and not where every call to the API passes.
             Place::Own => http::own(app, connection, request).instrument(tracing::info_span!("request", %id)).await,

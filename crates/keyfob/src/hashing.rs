@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keyfob_core::password::{Cost, HashError, Hasher, Password, PasswordHash, Verdict};
+use keyfob_core::password::{Cost, HashError, Hasher, LegacyForm, LegacyHash, Password, PasswordHash, Verdict};
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
@@ -105,12 +105,25 @@ pub struct Place {
 }
 
 impl Place {
-    /// Compare a password with a stored hash.
+    /// Compare a password with a stored hash, in the time that one of each of `forms` takes more.
     ///
     /// # Errors
     /// [`CannotHash`].
-    pub async fn verify(&self, password: Arc<Password>, stored: PasswordHash) -> Result<Verdict, CannotHash> {
-        self.run(Arc::new(move |hasher: &mut Hasher| hasher.verify(&password, &stored))).await
+    pub async fn verify(
+        &self,
+        password: Arc<Password>,
+        stored: PasswordHash,
+        forms: Vec<LegacyForm>,
+    ) -> Result<Verdict, CannotHash> {
+        self.run(Arc::new(move |hasher: &mut Hasher| hasher.verify_among(&password, &stored, &forms))).await
+    }
+
+    /// What is stored of a legacy hash.
+    ///
+    /// # Errors
+    /// [`CannotHash`].
+    pub async fn wrap(&self, legacy: LegacyHash, salt: [u8; 16]) -> Result<PasswordHash, CannotHash> {
+        self.run(Arc::new(move |hasher: &mut Hasher| hasher.wrap(&legacy, &salt))).await
     }
 
     /// Hash a new password.

@@ -5,6 +5,8 @@
 //! evidence, [`feed`] makes the cache forget what changed; [`control`] lets commands reach a running server.
 
 pub mod app;
+pub mod attempt;
+pub mod basic;
 pub mod body;
 pub mod cli;
 mod client;
@@ -20,6 +22,7 @@ pub mod framing;
 mod front;
 pub mod gateway;
 pub mod hashing;
+mod htpasswd;
 pub mod http;
 pub mod key_uses;
 pub mod keys;

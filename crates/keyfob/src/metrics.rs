@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::app::App;
+use crate::attempt::Unproven;
 
 /// Which door a decision was made at.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ const OUTCOMES: usize = 3;
 /// How a sign-in ended.
 #[derive(Clone, Copy, Debug)]
 pub enum SignIn {
-    /// A token was issued.
+    /// A token was issued, or a request let in that brought the password itself.
     Succeeded,
     /// Wrong, unknown or disabled.
     Failed,
@@ -119,6 +120,17 @@ impl Metrics {
         self.sign_ins[outcome as usize].inc();
     }
 
+    /// Count a password attempt that proved nothing.
+    pub fn unproven(&self, unproven: &Unproven) {
+        match unproven {
+            // Neither was an attempt.
+            Unproven::TooLong(_) | Unproven::CannotTell => {}
+            Unproven::Busy => self.sign_in(SignIn::Busy),
+            Unproven::Throttled(_) => self.sign_in(SignIn::Throttled),
+            Unproven::Wrong => self.sign_in(SignIn::Failed),
+        }
+    }
+
     /// Count an answer on the gateway.
     pub fn upstream(&self, status: StatusCode) {
         if let Some(counter) = self.upstream.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
@@ -139,8 +151,8 @@ impl Metrics {
             )]
             self.clock_skew.set(node.skew.now().map_or(f64::NAN, |micros| micros as f64 / 1e6));
         }
-        self.hashing_free.set(app.hashing.free() as u64);
-        self.hashes.inner().store(app.hashing.hashed(), Ordering::Relaxed);
+        self.hashing_free.set(app.attempts.hashing.free() as u64);
+        self.hashes.inner().store(app.attempts.hashing.hashed(), Ordering::Relaxed);
         self.store_operations.inner().store(app.store().operations(), Ordering::Relaxed);
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::attempt::Attempts;
 use crate::clock;
 use crate::config::{Ack, Settings, Tls};
 use crate::control;
@@ -107,7 +108,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServeProblem> {
         background.extend([
             tokio::spawn(reload::sweep(Arc::clone(&app))),
             tokio::spawn(rotation::run(Arc::clone(&app))),
-            tokio::spawn(reload::flush_key_uses(Arc::clone(&app))),
+            tokio::spawn(reload::flush_uses(Arc::clone(&app))),
         ]);
     }
     let control = control::listen(&hold, desk::of(&app))?;
@@ -160,6 +161,9 @@ impl Running {
         }
         if let Err(error) = self.app.verifier.key_uses.flush(&**self.app.store()).await {
             tracing::warn!(%error, "the last uses of API keys cannot be written");
+        }
+        if let Err(error) = self.app.basic.uses.flush(&**self.app.store()).await {
+            tracing::warn!(%error, "the last uses of HTTP Basic cannot be written");
         }
     }
 
@@ -300,24 +304,29 @@ async fn app(
         store,
     };
     let metadata = Metadata::of(public_url, &settings.prefix);
-    let hashing = HashingPool::start(settings.password_cost, settings.hash_threads, settings.hash_queue)?;
+    let attempts = Attempts {
+        store: Arc::clone(&verifier.store),
+        hashing: HashingPool::start(settings.password_cost, settings.hash_threads, settings.hash_queue)?,
+        dummy_hash: dummy_hash(settings.password_cost, &clock::random()).map_err(|_| ServeProblem::Hash)?,
+        settled: Notify::new(),
+        limits: settings.throttle,
+    };
     Ok(App {
         verifier,
         keys: ArcSwap::from_pointee(keys),
         applied,
         node,
         leaving: AtomicBool::new(false),
-        dummy_hash: dummy_hash(settings.password_cost, &clock::random()).map_err(|_| ServeProblem::Hash)?,
-        hashing,
+        attempts: Arc::new(attempts),
+        basic: Arc::default(),
         rules: Rules { min: settings.password_min },
-        settled: Notify::new(),
         style: Style {
             profile: settings.refusals,
             realm: settings.realm.as_str().into(),
             resource_metadata: Some(metadata.address.as_str().into()),
         },
         metadata,
-        metrics: Metrics::default(),
+        metrics: Arc::new(Metrics::default()),
         settings,
     })
 }

@@ -221,6 +221,10 @@ impl StoreVerifier {
             Credential::Key(key) => return self.key_is_live(key.id).await,
             // This node has the facts; it takes nobody's word for them.
             Credential::Testimony(_) => return Ok(false),
+            Credential::Basic(basic) => {
+                let user = self.user(basic.user).await?;
+                return Ok(user.is_some_and(|user| basic.is_live(&user, clock::now())));
+            }
         };
         if let Some(id) = claims.service_account() {
             let client = self.client(id).await?;
@@ -238,6 +242,7 @@ impl StoreVerifier {
             Credential::Token(claims) => claims,
             Credential::Key(key) => return self.key_is_live_in_memory(key.id, now),
             Credential::Testimony(_) => return Some(false),
+            Credential::Basic(basic) => return self.facts.user_hit(basic.user).map(|user| basic.is_live(&user, now)),
         };
         if let Some(id) = claims.service_account() {
             return self.facts.client_hit(id).map(|client| self.client_lives(&client, claims, now));

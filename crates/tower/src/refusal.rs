@@ -55,6 +55,8 @@ pub fn response(refusal: &Refusal, style: &Style) -> Response<Bytes> {
     let status = StatusCode::from_u16(refusal.status(style.profile)).unwrap_or(StatusCode::UNAUTHORIZED);
     let mut response = problem(status, refusal.problem(style.profile));
     response.headers_mut().extend(style.challenge(refusal).map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    let seconds = refusal.retry_after().map(|wait| wait.as_secs().max(1));
+    response.headers_mut().extend(seconds.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
     response
 }
 

@@ -13,6 +13,7 @@ use crate::scope::{Scope, is_scope_token};
 use crate::user::RoleName;
 
 use super::PolicyProblem;
+use super::basic::read_window;
 use super::file::{Block, Document, read};
 use super::pattern::{Pattern, spell};
 use super::requirement::{is_origin, read_assertion, read_deny, read_methods, read_needs};
@@ -173,6 +174,7 @@ fn read_rule(source: &Source<'_>, block: &Block, pattern: &Pattern) -> Result<Ru
         needs: read_needs(source, block, pattern)?,
         deny: read_deny(source, block)?,
         encoded_slash: block.encoded_slash,
+        basic: read_window(source, block)?,
         options: Arc::new(RouteOptions {
             websocket: block.websocket,
             forward_authorization: block.forward_authorization,

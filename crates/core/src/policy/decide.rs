@@ -18,7 +18,8 @@ use crate::session::Session;
 use crate::time::Timestamp;
 use crate::user::{KnownUser, Status};
 
-use super::judge::Who;
+use super::basic::{BasicCaller, BasicEvidence, BasicProof};
+use super::judge::{Place, Who};
 use super::{Ask, Policy, RouteOptions};
 pub use testimony::Testimony;
 
@@ -41,6 +42,8 @@ pub enum Evidence {
     Key(KeyProof),
     /// What an issuer says of the caller; there are no facts beside it.
     Testimony(Arc<Testimony>),
+    /// An HTTP Basic credential, and what it is worth. On a route that takes none it is another scheme.
+    Basic(BasicEvidence),
 }
 
 /// A genuine token and the facts it names, as they are now.
@@ -91,15 +94,18 @@ pub enum Credential {
     Key(Arc<ApiKey>),
     /// Whatever it was, this is what its issuer said of it.
     Testimony(Arc<Testimony>),
+    /// A username and a password, on a route that still takes them.
+    Basic(BasicCaller),
 }
 
 impl Credential {
-    /// What it may be used for at most.
-    fn scope(&self) -> &Scope {
+    /// What it may be used for at most, if that may be less than what its user may do.
+    fn scope(&self) -> Option<&Scope> {
         match self {
-            Self::Token(claims) => &claims.scope,
-            Self::Key(key) => &key.scope,
-            Self::Testimony(testimony) => testimony.scope(),
+            Self::Token(claims) => Some(&claims.scope),
+            Self::Key(key) => Some(&key.scope),
+            Self::Testimony(testimony) => Some(testimony.scope()),
+            Self::Basic(_) => None,
         }
     }
 }
@@ -127,12 +133,12 @@ impl Caller {
         &self.credential
     }
 
-    /// The token's claims; none if the caller showed an API key, or only the issuer's word for it is known.
+    /// The token's claims; none if the caller showed something else, or only the issuer's word for it is known.
     #[must_use]
     pub fn claims(&self) -> Option<&Arc<Claims>> {
         match &self.credential {
             Credential::Token(claims) => Some(claims),
-            Credential::Key(_) | Credential::Testimony(_) => None,
+            Credential::Key(_) | Credential::Testimony(_) | Credential::Basic(_) => None,
         }
     }
 
@@ -140,7 +146,7 @@ impl Caller {
     #[must_use]
     pub fn key(&self) -> Option<&Arc<ApiKey>> {
         match &self.credential {
-            Credential::Token(_) | Credential::Testimony(_) => None,
+            Credential::Token(_) | Credential::Testimony(_) | Credential::Basic(_) => None,
             Credential::Key(key) => Some(key),
         }
     }
@@ -295,8 +301,15 @@ fn admit(
         return Err(Refusal::of(Reason::AmbiguousTarget));
     }
     let refusal = |reason| Refusal { reason, deny: place.deny() };
-    let caller = identify(policy, evidence, now).map_err(refusal)?;
-    policy.judge(&place, caller.as_ref().map(Caller::who)).map_err(|lack| refusal(lack.reason()))?;
+    let caller = match evidence {
+        Evidence::Basic(worth) => identify_basic(policy, &place, worth, now),
+        other => identify(policy, other, now),
+    };
+    let caller = caller.map_err(refusal)?;
+    policy.judge(&place, caller.as_ref().map(Caller::who)).map_err(|lack| match lack.reason() {
+        Reason::NoCredentials => refusal(no_credentials(&place, evidence, now)),
+        reason => refusal(reason),
+    })?;
     let options = place.rule.map_or(&policy.plain, |rule| &rule.options);
     Ok((caller, Arc::clone(options)))
 }
@@ -305,10 +318,36 @@ fn refuse(reason: Reason) -> Decision {
     Decision::Refuse(Refusal::of(reason))
 }
 
+/// Who comes with HTTP Basic: nobody, where the route takes none at `now`.
+fn identify_basic(
+    policy: &Policy,
+    place: &Place<'_, '_>,
+    worth: &BasicEvidence,
+    now: Timestamp,
+) -> Result<Option<Caller>, Reason> {
+    let Some(until) = place.rule.and_then(|rule| rule.takes_basic(now)) else { return Ok(None) };
+    match worth {
+        BasicEvidence::Right(proof) if proof.holds() => Ok(Some(Caller::of_basic(policy, proof, until))),
+        BasicEvidence::TooMany(wait) => Err(Reason::TooManyAttempts { retry_after: *wait }),
+        // Unchecked: the window opened after the credential was read. The next request is checked.
+        BasicEvidence::Right(_) | BasicEvidence::Wrong | BasicEvidence::Unchecked => Err(Reason::BasicFailed),
+    }
+}
+
+/// How to say that credentials are missing: where Basic is taken it is offered, and where it was, that is said to who sends it.
+fn no_credentials(place: &Place<'_, '_>, evidence: &Evidence, now: Timestamp) -> Reason {
+    let Some(rule) = place.rule.filter(|rule| rule.basic.is_some()) else { return Reason::NoCredentials };
+    match (rule.takes_basic(now), evidence) {
+        (Some(_), _) => Reason::NoCredentialsYet,
+        (None, Evidence::Basic(_)) => Reason::BasicEnded,
+        (None, _) => Reason::NoCredentials,
+    }
+}
+
 /// Who the evidence shows, if anybody. Bad credentials are refused even where none are needed.
 fn identify(policy: &Policy, evidence: &Evidence, now: Timestamp) -> Result<Option<Caller>, Reason> {
     match evidence {
-        Evidence::Nothing | Evidence::OtherScheme => Ok(None),
+        Evidence::Nothing | Evidence::OtherScheme | Evidence::Basic(_) => Ok(None),
         Evidence::Malformed => Err(Reason::Malformed),
         Evidence::Token(proof) if proof.holds(now) => Ok(Some(Caller::new(policy, proof))),
         Evidence::Client(proof) if proof.holds(now) => Ok(Some(Caller::of_client(proof))),
@@ -382,8 +421,15 @@ impl Caller {
         Self { credential: Credential::Key(Arc::clone(&proof.key)), principal: Principal::User(user), scope }
     }
 
+    fn of_basic(policy: &Policy, proof: &BasicProof, until: Timestamp) -> Self {
+        let user = under(policy, &proof.user);
+        let (scope, auth_version) = (user.grant.text.clone(), proof.auth_version);
+        let credential = Credential::Basic(BasicCaller { user: user.user.id, auth_version, until });
+        Self { credential, principal: Principal::User(user), scope }
+    }
+
     fn who(&self) -> Who<'_> {
-        let carried = Some(self.credential.scope());
+        let carried = self.credential.scope();
         match &self.principal {
             Principal::User(user) => Who::user(user, carried),
             Principal::Client(client) => Who::client(client, carried),

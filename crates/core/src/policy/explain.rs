@@ -107,7 +107,7 @@ fn describe_place(policy: &Policy, ask: &Ask, place: &Place<'_, '_>, lines: &mut
         return;
     };
     lines.push(("method", format!("{} (line {})", route.methods(rule), rule.line)));
-    lines.push(("needs", rule.needs.to_string()));
+    lines.push(("needs", rule.needs_text()));
     if let Some(audience) = &rule.options.assertion {
         lines.push(("asserts", format!("who calls, to {audience}")));
     }

@@ -68,6 +68,7 @@ pub(super) struct Block {
     #[serde(default)]
     pub(super) encoded_slash: bool,
     pub(super) assertion: Option<Spanned<String>>,
+    pub(super) basic: Option<Spanned<String>>,
     pub(super) cors: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) deny: Option<Spanned<i64>>,
 }

@@ -6,9 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::scope::Scope;
+use crate::time::Timestamp;
 use crate::user::RoleName;
 
 use super::PolicyProblem;
+use super::basic::Window;
 use super::compile::compile;
 use super::tree::Tree;
 
@@ -139,6 +141,24 @@ impl Policy {
         }
     }
 
+    /// Whether the route that `ask` falls on takes HTTP Basic at `now`. Only then is a password looked at.
+    ///
+    /// ```
+    /// use keyfob_core::policy::{Ask, Policy};
+    /// use keyfob_core::time::Timestamp;
+    ///
+    /// let policy = Policy::parse("[[routes]]\npath = \"/old\"\nsigned-in = true\nbasic = \"until 2027-03-01\"", 1)?;
+    /// let ask = Ask::parse("GET", "", b"/old")?;
+    /// let midnight = Timestamp::from_seconds(1_803_859_200);
+    /// assert!(policy.takes_basic(&ask, Timestamp::from_micros(midnight.micros() - 1)));
+    /// assert!(!policy.takes_basic(&ask, midnight));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn takes_basic(&self, ask: &super::Ask, now: Timestamp) -> bool {
+        self.place(ask).rule.is_some_and(|rule| rule.takes_basic(now).is_some())
+    }
+
     /// The cross-origin rules of the route that `path` ([`super::Ask::path`]) falls on, whatever the method: what a
     /// preflight asks.
     #[must_use]
@@ -186,6 +206,8 @@ pub(super) struct Rule {
     pub(super) needs: Needs,
     pub(super) deny: Option<u16>,
     pub(super) encoded_slash: bool,
+    /// How long HTTP Basic is taken too, if it ever was.
+    pub(super) basic: Option<Window>,
     pub(super) options: Arc<RouteOptions>,
 }
 
@@ -246,13 +268,24 @@ impl Route {
         RouteListing {
             path: self.path.to_string(),
             methods: self.methods(rule),
-            needs: rule.needs.to_string(),
+            needs: rule.needs_text(),
             line: rule.line,
         }
     }
 }
 
 impl Rule {
+    /// Whether HTTP Basic is taken at `now`, and until when.
+    pub(super) fn takes_basic(&self, now: Timestamp) -> Option<Timestamp> {
+        self.basic.as_ref().map(|window| window.until).filter(|until| now < *until)
+    }
+
+    /// What it needs, for people.
+    pub(super) fn needs_text(&self) -> String {
+        let basic = self.basic.as_ref().map_or(String::new(), |window| format!("; HTTP Basic {}", window.text));
+        format!("{}{basic}", self.needs)
+    }
+
     pub(super) fn lists(&self, method: &str) -> bool {
         self.methods.as_ref().is_some_and(|methods| methods.iter().any(|listed| listed.as_ref() == method))
     }

@@ -1,6 +1,7 @@
 //! The policy as a whole: one policy, its users, and every door into [`super::decide`].
 
 mod api_key;
+mod basic;
 mod cases;
 mod client;
 mod decision;

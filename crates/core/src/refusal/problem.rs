@@ -5,6 +5,11 @@ pub(super) const MALFORMED: &str = "Send exactly one Authorization header of the
 pub(super) const INVALID_TOKEN: &str = "The token is not valid or no longer valid. Sign in again or refresh it.";
 pub(super) const INSUFFICIENT: &str =
     "You are signed in, but not permitted to do this. A new token will not change it.";
+pub(super) const BASIC_FAILED: &str =
+    "The username or the password is wrong. HTTP Basic is taken here for a while yet: better sign in and send a token.";
+pub(super) const BASIC_ENDED: &str =
+    "HTTP Basic is no longer taken here. Sign in once, and send the token: Authorization: Bearer <token>.";
+pub(super) const TOO_MANY_ATTEMPTS: &str = "Too many attempts to sign in. Try again later, or send a token.";
 pub(super) const AMBIGUOUS: &str = "The request path could be read in two ways. Send it in its plain form.";
 pub(super) const NOT_FOUND: &str = "There is nothing here.";
 
@@ -16,6 +21,10 @@ pub(super) fn document(kind: &str, status: u16) -> &'static str {
         "invalid-token" => INVALID_TOKEN_AT.at(status),
         "insufficient-scope" => INSUFFICIENT_AT.at(status),
         "ambiguous-path" => AMBIGUOUS_AT.at(status),
+        "basic-failed" => BASIC_FAILED_AT.at(status),
+        "basic-ended" => BASIC_ENDED_AT.at(status),
+        // Of one status whatever the route says: a hidden one has another kind.
+        "too-many-attempts" => TOO_MANY_ATTEMPTS_AT,
         _ => NOT_FOUND_AT.at(status),
     }
 }
@@ -81,5 +90,18 @@ static AMBIGUOUS_AT: ByStatus = by_status!(
     "ambiguous-path",
     "Ambiguous path",
     "The request path could be read in two ways. Send it in its plain form."
+);
+static BASIC_FAILED_AT: ByStatus = by_status!(
+    "basic-failed",
+    "Wrong username or password",
+    "The username or the password is wrong. HTTP Basic is taken here for a while yet: better sign in and send a token."
+);
+static BASIC_ENDED_AT: ByStatus = by_status!(
+    "basic-ended",
+    "HTTP Basic has ended",
+    "HTTP Basic is no longer taken here. Sign in once, and send the token: Authorization: Bearer <token>."
+);
+static TOO_MANY_ATTEMPTS_AT: &str = by_status!(
+    @one "too-many-attempts", "Too many attempts", "429", "Too many attempts to sign in. Try again later, or send a token."
 );
 static NOT_FOUND_AT: ByStatus = by_status!("not-found", "Not found", "There is nothing here.");

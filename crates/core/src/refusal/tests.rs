@@ -1,5 +1,7 @@
 //! The table of DESIGN §4, row by row, and what a refusal must never do.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Profile, Reason, Refusal};
@@ -16,6 +18,10 @@ fn every_reason() -> Vec<Reason> {
         insufficient(),
         Reason::Insufficient { scope: None },
         Reason::AmbiguousTarget,
+        Reason::NoCredentialsYet,
+        Reason::BasicFailed,
+        Reason::BasicEnded,
+        Reason::TooManyAttempts { retry_after: Duration::from_secs(7) },
     ]
 }
 
@@ -45,6 +51,30 @@ fn the_table_of_the_design_holds() {
         assert_eq!(refusal.kind(), kind);
         assert_eq!(refusal.reason.slug(), kind);
     }
+}
+
+#[test]
+fn basic_is_offered_only_while_it_is_taken() {
+    let bearer = r#"Bearer realm="keyfob""#;
+    let both = r#"Bearer realm="keyfob", Basic realm="keyfob", charset="UTF-8""#;
+    let rows = [
+        (Reason::NoCredentialsYet, 401, Some(both), "no-credentials"),
+        (Reason::BasicFailed, 401, Some(both), "basic-failed"),
+        (Reason::BasicEnded, 401, Some(bearer), "basic-ended"),
+        (Reason::TooManyAttempts { retry_after: Duration::from_secs(7) }, 429, None, "too-many-attempts"),
+    ];
+    for (reason, status, challenge, kind) in rows {
+        let refusal = Refusal::of(reason);
+        assert_eq!(refusal.status(Profile::Uniform), status, "{refusal:?}");
+        assert_eq!(refusal.status(Profile::Rfc6750), status, "{refusal:?}");
+        assert_eq!(refusal.challenge("keyfob").as_deref(), challenge);
+        assert_eq!(refusal.kind(), kind);
+        let offers = refusal.clone().without_basic().challenge("keyfob").is_some_and(|text| text.contains("Basic"));
+        assert!(!offers, "a guard that knows no passwords offers it");
+    }
+    let named = Refusal::of(Reason::NoCredentialsYet).challenge_naming("keyfob", "https://a");
+    let expected = format!(r#"{bearer}, resource_metadata="https://a", Basic realm="keyfob", charset="UTF-8""#);
+    assert_eq!(named, Some(expected), "a parameter belongs to the challenge before it");
 }
 
 #[test]

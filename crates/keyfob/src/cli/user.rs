@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use keyfob_core::user::{RoleName, Status, Username};
 
 use super::failure::Failure;
+use super::import::Import;
 use super::{Common, key, password, say};
 use crate::control::{Intention, Outcome, UserView, carry_out};
 
@@ -20,6 +21,8 @@ pub(super) enum User {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Take over the users of an htpasswd file, with the passwords they have
+    Import(Import),
     /// List all users
     List,
     /// Show one user
@@ -80,6 +83,7 @@ impl User {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
         let (intention, done) = match self {
             Self::List => return list(common).await,
+            Self::Import(import) => return import.run(common).await,
             Self::Add { name, roles, password_stdin } => {
                 // Said before the password is asked for.
                 let name = Username::parse(&name).map_err(|problem| Failure::failed(problem.to_string()))?.to_string();

@@ -4,6 +4,7 @@
 mod api_keys;
 mod clients;
 mod cluster;
+mod imports;
 mod installation;
 mod sessions;
 mod signing_keys;
@@ -39,6 +40,8 @@ pub async fn apply(desk: &Desk, actor: &str, intention: Intention) -> Result<Out
     }
     match intention {
         Intention::UserAdd { name, password, roles } => users::add(desk, actor, &name, &password, roles).await,
+        Intention::UserImport { users, roles } => imports::import(desk, actor, &users, roles).await,
+        Intention::BasicReport { after } => imports::report(desk, after.as_deref()).await,
         Intention::UserList { after } => users::list(desk, after.as_deref()).await,
         Intention::UserShow { user } => users::show(desk, &user).await,
         Intention::UserRole { user, set, add, remove } => users::role(desk, actor, &user, set, add, &remove).await,

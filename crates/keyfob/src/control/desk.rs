@@ -9,11 +9,12 @@ use keyfob_core::access_token::Profile;
 use keyfob_core::api_key::Mint;
 use keyfob_core::change::Revision;
 use keyfob_core::lease::{Moment, Terms};
-use keyfob_core::password::{Cost, Hasher, Password, PasswordHash, Rules};
+use keyfob_core::password::{Cost, HashError, Hasher, LegacyHash, Password, PasswordHash, Rules};
 use keyfob_core::rotation::Schedule;
 use keyfob_store::Store;
 
 use super::Problem;
+use crate::basic::BasicUses;
 use crate::clock;
 use crate::following;
 use crate::key_uses::KeyUses;
@@ -36,6 +37,8 @@ pub struct Desk {
     pub api_key_life: Duration,
     /// The uses of API keys that are not in the store yet.
     pub key_uses: Arc<KeyUses>,
+    /// The uses of HTTP Basic that are not in the store yet.
+    pub basic_uses: Arc<BasicUses>,
     /// Where passwords are hashed.
     pub hashing: Arc<dyn HashPassword>,
     /// Says when a change is in force.
@@ -52,6 +55,12 @@ pub trait HashPassword: Send + Sync {
     /// # Errors
     /// [`Problem`] if it cannot be hashed now.
     async fn hash(&self, password: Password) -> Result<PasswordHash, Problem>;
+
+    /// What is stored of legacy hashes, each with a fresh salt.
+    ///
+    /// # Errors
+    /// [`Problem`] if that cannot be computed now.
+    async fn wrap(&self, legacy: Vec<LegacyHash>) -> Result<Vec<PasswordHash>, Problem>;
 }
 
 /// Knows when the guards of this process have applied a change.
@@ -104,8 +113,15 @@ impl Acknowledge for Outlast {
 #[async_trait]
 impl HashPassword for Cost {
     async fn hash(&self, password: Password) -> Result<PasswordHash, Problem> {
-        Hasher::new(*self).hash(&password, &clock::random()).map_err(|error| {
-            Problem::could_not_tell(error.to_string()).hint("check `password-memory-kib` and `password-passes`")
-        })
+        Hasher::new(*self).hash(&password, &clock::random()).map_err(cannot_hash)
     }
+
+    async fn wrap(&self, legacy: Vec<LegacyHash>) -> Result<Vec<PasswordHash>, Problem> {
+        let mut hasher = Hasher::new(*self);
+        legacy.iter().map(|legacy| hasher.wrap(legacy, &clock::random()).map_err(cannot_hash)).collect()
+    }
+}
+
+fn cannot_hash(error: HashError) -> Problem {
+    Problem::could_not_tell(error.to_string()).hint("check `password-memory-kib` and `password-passes`")
 }

@@ -21,6 +21,18 @@ pub enum Intention {
         /// Its roles.
         roles: Vec<RoleName>,
     },
+    /// Make users with the password hashes of another program.
+    UserImport {
+        /// Who; at most as many as fit into a request.
+        users: Vec<ImportedUser>,
+        /// The roles of each.
+        roles: Vec<RoleName>,
+    },
+    /// Who is not done with HTTP Basic, a page at a time, in order of name.
+    BasicReport {
+        /// The last name of the page before.
+        after: Option<String>,
+    },
     /// List users, a page at a time, in order of name.
     UserList {
         /// The last name of the page before.
@@ -185,6 +197,7 @@ impl Intention {
     pub fn only_reads(&self) -> bool {
         match self {
             Self::UserList { .. }
+            | Self::BasicReport { .. }
             | Self::UserShow { .. }
             | Self::SessionList { .. }
             | Self::ClientList { .. }
@@ -196,6 +209,7 @@ impl Intention {
             | Self::StandDown
             | Self::Examine => true,
             Self::UserAdd { .. }
+            | Self::UserImport { .. }
             | Self::UserRole { .. }
             | Self::UserPasswd { .. }
             | Self::UserStatus { .. }
@@ -216,6 +230,17 @@ impl Intention {
             | Self::Backup { .. } => false,
         }
     }
+}
+
+/// A user of another program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedUser {
+    /// Its name.
+    pub name: String,
+    /// Its password hash, as that program has it.
+    #[serde(serialize_with = "cross")]
+    pub hash: Secret,
 }
 
 /// Which sessions to end.

@@ -1,6 +1,7 @@
 //! What came of an intention. These values are also what `--json` prints, so their names are for ever.
 
 mod accounts;
+mod basic;
 mod credentials;
 mod installation;
 
@@ -8,6 +9,7 @@ use keyfob_core::user::RoleName;
 use serde::{Deserialize, Serialize};
 
 pub use self::accounts::{FailedSignInsView, SessionView, UserView};
+pub use self::basic::BasicUserView;
 pub use self::credentials::{ApiKeyView, ClientView, KeyView, TokenView};
 pub use self::installation::{
     BackupView, Examination, MovedTableView, MovedView, NodeView, PolicyView, RestoredView, TableView,
@@ -29,6 +31,17 @@ pub enum Outcome {
     },
     /// A page of users.
     Users(Vec<UserView>),
+    /// Users were imported.
+    Imported {
+        /// Those that were made.
+        made: Vec<String>,
+        /// Those that were there already, and are as they were.
+        taken: Vec<String>,
+        /// Roles that grant nothing.
+        unknown_roles: Vec<RoleName>,
+    },
+    /// A page of users who are not done with HTTP Basic.
+    BasicUsers(Vec<BasicUserView>),
     /// A user is gone.
     Deleted(UserView),
     /// Live sessions.

@@ -27,7 +27,7 @@ pub async fn carry_out(settings: &Settings, intention: Intention) -> Result<Outc
     let dir = &settings.data;
     // Only the first user makes a data directory: any other command on a wrong path must say so, not leave one there.
     let there = settings.database.is_some() || dir.join("keyfob.db").exists();
-    if !there && !matches!(intention, Intention::UserAdd { .. }) {
+    if !there && !matches!(intention, Intention::UserAdd { .. } | Intention::UserImport { .. }) {
         return Err(Problem::refused(format!("there is no keyfob in {}", dir.display()))
             .hint("name its data directory with `--data`, or start one with `keyfob user add NAME`"));
     }
@@ -87,6 +87,7 @@ pub async fn offline_desk(settings: &Settings, open: &OpenStore) -> Result<Desk,
         guard_only: settings.guard_only,
         api_key_life: settings.api_key_life,
         key_uses: Arc::default(),
+        basic_uses: Arc::default(),
         hashing: Arc::new(settings.password_cost),
         acknowledge,
         turn: tokio::sync::Mutex::new(()),

@@ -63,7 +63,8 @@ async fn judged(
 ) -> Response<Body> {
     // Before the judgement: a key that is retired from here on cuts what it lets in.
     let seen = app.verifier.retirements.seen();
-    match guard::judge(&**app, ask, request.headers()).await {
+    let from = || client::address(connection, request.headers(), &app.settings.trusted_proxies).ok();
+    match guard::judge_from(&**app, ask, request.headers(), Some(from)).await {
         Ok(Decision::Allow(permit)) => {
             app.metrics.decision(DoorName::Gateway, Outcome::Allowed);
             let alive = Arc::new(Alive::of(app, &permit, seen));

@@ -30,7 +30,7 @@ async fn a_hash_that_its_thread_has_no_time_for_is_taken_over() {
         .expect("the pool runs");
     let place = pool.place().expect("a place");
     let stored = place.hash(password(), [7; 16]).await.expect("the relief thread hashes");
-    assert!(place.verify(password(), stored).await.expect("and compares").matches);
+    assert!(place.verify(password(), stored, Vec::new()).await.expect("and compares").matches);
     assert_eq!(pool.hashed(), 2, "each hash is computed once");
     drop(release);
     // The thread that comes back finds two jobs whose answers nobody waits for, then this one.

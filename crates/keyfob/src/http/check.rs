@@ -10,7 +10,9 @@ use keyfob_tower::{guard, identity, refusal};
 
 use crate::app::App;
 use crate::body::Body;
+use crate::client;
 use crate::metrics::{DoorName, Outcome};
+use crate::serve::listener::Connection;
 
 /// How a proxy says what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +31,16 @@ const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-pub(crate) async fn answer<B>(app: &App, dialect: Dialect, request: &Request<B>) -> Response<Body> {
+pub(crate) async fn answer<B>(
+    app: &App,
+    connection: &Connection,
+    dialect: Dialect,
+    request: &Request<B>,
+) -> Response<Body> {
+    // An address that cannot be told counts for nobody, so no password is looked at.
+    let from = || client::address(connection, request.headers(), &app.settings.trusted_proxies).ok();
     let decision = match ask(app, dialect, request) {
-        Some(ask) => guard::judge(app, ask, request.headers()).await,
+        Some(ask) => guard::judge_from(app, ask, request.headers(), Some(from)).await,
         None => Ok(Decision::Refuse(Refusal { reason: Reason::AmbiguousTarget, deny: None })),
     };
     match decision {

@@ -15,10 +15,11 @@ use keyfob_core::session::Session;
 use keyfob_store::{Audit, Login, Saved};
 use serde::Deserialize;
 
-use super::attempt::{self, Guess, Proven};
+use super::attempt;
 use super::form::{self, Media};
 use super::{Call, HttpError, Reply, issue};
 use crate::app::App;
+use crate::attempt::{Guess, Proven};
 use crate::metrics::SignIn;
 use crate::{client, clock};
 
@@ -109,7 +110,7 @@ async fn sign_in(
         },
     };
     let saved = app.store().record_login(&login).await?;
-    app.settled.notify_waiters();
+    app.attempts.settled.notify_waiters();
     match saved {
         Saved::Saved => {}
         // It ended another session: told when every guard refuses that one.

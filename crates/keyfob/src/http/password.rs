@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use keyfob_core::password::Password;
 use keyfob_core::secret::Secret;
-use keyfob_store::{Attempt, PasswordChange, ProvenAttempt};
+use keyfob_store::PasswordChange;
 use serde::Deserialize;
 
-use super::attempt::{self, Guess};
+use super::attempt;
 use super::call::SignedIn;
 use super::form::{self, Media};
 use super::{Call, HttpError, Reply, api_keys, sessions};
 use crate::app::App;
+use crate::attempt::Guess;
 use crate::clock;
 
 #[derive(Deserialize)]
@@ -51,18 +52,17 @@ fn read(media: Media, body: &[u8]) -> Result<ChangeForm, HttpError> {
 async fn replace(app: &Arc<App>, caller: &SignedIn, guess: Guess, new: Password) -> Reply {
     let proven = attempt::prove(app, guess).await?;
     let hash = proven.place.hash(Arc::new(new), clock::random()).await.map_err(|_| HttpError::CannotTell)?;
-    let Attempt { id, account, address, .. } = proven.reservation;
     let change = PasswordChange {
         user: caller.claims.subject,
         password: hash,
         auth_version: Some(proven.account.user.auth_version),
         keep: Some(caller.claims.session),
-        proof: Some(ProvenAttempt { attempt: id, account, address }),
+        proof: Some(proven.attempt()),
     };
     let audit = sessions::audit(caller, "password.changed", caller.claims.subject.to_string());
     // Settles the reservation, whatever comes of it.
     let changed = app.store().set_password(&change, &audit).await;
-    app.settled.notify_waiters();
+    app.attempts.settled.notify_waiters();
     let done = sessions::acknowledge(app, changed).await?;
     Ok(api_keys::kept(app, caller.claims.subject).await.unwrap_or(done))
 }

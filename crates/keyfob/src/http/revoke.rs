@@ -76,7 +76,7 @@ fn issued_to(app: &App, caller: &Caller, client: Option<&KnownClient>) -> Result
         (Credential::Token(claims), Some(own), Some(asking)) if own.client.id == asking.client.id => {
             Ok(Ends::ServiceAccount(Arc::clone(own), Arc::clone(claims)))
         }
-        (Credential::Testimony(_), _, None) => Err(HttpError::CannotTell.into()),
+        (Credential::Testimony(_) | Credential::Basic(_), _, None) => Err(HttpError::CannotTell.into()),
         (_, Some(_), None) => Err(OAuthError::invalid_client(app, false)),
         (_, _, Some(_)) => Err(OAuthError::InvalidGrant("the token was issued to another client")),
     }

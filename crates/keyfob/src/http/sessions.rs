@@ -33,7 +33,8 @@ pub(super) async fn me(call: Call) -> Reply {
             document["key_id"] = key.id.to_string().into();
             document["expires_at"] = rfc3339(key.expires_at).into();
         }
-        Credential::Testimony(_) => return Err(HttpError::CannotTell),
+        // Nobody gets here with one.
+        Credential::Testimony(_) | Credential::Basic(_) => return Err(HttpError::CannotTell),
     }
     Ok(problem::json(StatusCode::OK, Bytes::from(document.to_string())))
 }

@@ -106,13 +106,17 @@ async fn look(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
     seen
 }
 
-/// Write when API keys were last used.
-pub(super) async fn flush_key_uses(app: Arc<App>) {
+/// Write when API keys and HTTP Basic were last used.
+pub(super) async fn flush_uses(app: Arc<App>) {
     loop {
         tokio::time::sleep(FLUSH_EVERY).await;
         if let Err(error) = app.verifier.key_uses.flush(&**app.store()).await {
             tracing::warn!(%error, "the last uses of API keys cannot be written");
         }
+        if let Err(error) = app.basic.uses.flush(&**app.store()).await {
+            tracing::warn!(%error, "the last uses of HTTP Basic cannot be written");
+        }
+        app.basic.sweep(clock::now());
     }
 }
 

@@ -2,6 +2,7 @@
 //! campaigns. One binary, because linking is what costs. Needs `cargo xtask prepare` once.
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod basic;
 mod campaign;
 mod cluster;
 mod docs;

@@ -115,7 +115,7 @@ async fn hash(desk: &Desk, typed: &Secret, username: &Username) -> Result<Passwo
     desk.hashing.hash(password).await
 }
 
-fn sorted(mut roles: Vec<RoleName>) -> Result<Vec<RoleName>, Problem> {
+pub(super) fn sorted(mut roles: Vec<RoleName>) -> Result<Vec<RoleName>, Problem> {
     roles.sort();
     roles.dedup();
     if roles.len() > ROLES_MAX {
