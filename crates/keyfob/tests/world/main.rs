@@ -4,6 +4,7 @@
 
 mod basic;
 mod campaign;
+mod clients;
 mod cluster;
 mod docs;
 mod failover;
