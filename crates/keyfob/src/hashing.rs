@@ -19,18 +19,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How far below the request threads the relief thread runs, and the others where the idle class is not to be had.
 const NICE: i32 = 10;
-/// How long the idle threads may finish fewer than [`FINISHED_MIN`] before the relief thread takes over what waits. Measured:
-/// over half a second a flood on a machine that is itself stopped now and then looks like this too, and the relief thread
-/// costs the checks 3 ms each time it runs.
+/// How long the idle threads may finish too few (see [`enough`]) before the relief thread takes over what waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// With four hashes a second, those who sign in at once would wait until they are told to come back later.
 const FINISHED_MIN: u64 = 8;
+/// More naps than this in [`PATIENCE`] are the work of checks, which come first: in a flood of sign-ins beside 40,000 checks a
+/// second the idle class gets about two hashes a second, and there are some 20,000 naps.
+const NAPS_OF_FEW: u64 = 5_000;
+/// After so many hashes the relief thread rests for [`PATIENCE`] and looks whether it is needed still. While it works the idle
+/// threads get nothing, so that without this one slow moment of a flood kept it at work for good, and each check that met it
+/// waited for up to 3 ms.
+const BURST: u32 = 64;
 /// How long a request thread naps before it waits for the network while a hash is under way. Measured: 10 us lowers the
 /// p99 of checks in a flood; from 20 us on they wait longer than they save.
 const NAP: Duration = Duration::from_micros(10);
 
 /// Hashes that this process computes now.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// How often request threads napped.
+static NAPS: AtomicU64 = AtomicU64::new(0);
 
 /// The pool.
 pub struct HashingPool {
@@ -39,8 +46,15 @@ pub struct HashingPool {
     relieved: Arc<AtomicU64>,
 }
 
-/// A job does nothing if its answer is no longer waited for, else counts one hash.
-type Job = Box<dyn FnOnce(&mut Hasher, &AtomicU64) + Send>;
+/// Computes a hash, counts it, and answers.
+type Compute = dyn FnOnce(&mut Hasher, &AtomicU64) + Send;
+
+/// One hash.
+struct Job {
+    /// Whether anybody waits for its answer still.
+    wanted: Box<dyn Fn() -> bool + Send>,
+    hash: Box<Compute>,
+}
 
 /// Where jobs are handed in.
 #[derive(Clone)]
@@ -72,8 +86,9 @@ impl HashingPool {
             std::thread::Builder::new().name("hash".to_owned()).spawn(move || work(cost, &waiting, &finished))?;
         }
         let (relief, late) = channel();
-        let counter = Arc::clone(&relieved);
-        std::thread::Builder::new().name("hash-relief".to_owned()).spawn(move || relieve(cost, &late, &counter))?;
+        let relief_thread =
+            Relief { cost, finished: Arc::clone(&finished), relieved: Arc::clone(&relieved), patience: PATIENCE };
+        std::thread::Builder::new().name("hash-relief".to_owned()).spawn(move || relief_thread.work(&late))?;
         let lanes = Lanes { idle, relief, finished, patience: PATIENCE };
         Ok(Self { places: Arc::new(Semaphore::new(threads + queue)), lanes, relieved })
     }
@@ -141,13 +156,14 @@ impl Place {
         let reply = Arc::new(Mutex::new(Some(reply)));
         let again = Arc::downgrade(&reply);
         self.lanes.idle.send(job(&hash, reply)).map_err(|_| CannotHash)?;
-        let answered = tokio::select! {
-            answered = &mut answer => answered,
-            () = self.lanes.stuck() => {
-                if let Some(reply) = again.upgrade() {
-                    self.lanes.relief.send(job(&hash, reply)).map_err(|_| CannotHash)?;
+        let answered = loop {
+            tokio::select! {
+                answered = &mut answer => break answered,
+                () = self.lanes.stuck() => {
+                    if let Some(reply) = again.upgrade() {
+                        self.lanes.relief.send(job(&hash, reply)).map_err(|_| CannotHash)?;
+                    }
                 }
-                answer.await
             }
         };
         answered.map_err(|_| CannotHash)?.map_err(|HashError| CannotHash)
@@ -157,11 +173,11 @@ impl Place {
 impl Lanes {
     /// Returns once the idle threads have finished next to nothing for [`PATIENCE`]. A long queue that moves is not stuck.
     async fn stuck(&self) {
-        let mut before = self.finished.load(Ordering::Relaxed);
+        let mut before = progress(&self.finished);
         loop {
             tokio::time::sleep(self.patience).await;
-            let now = self.finished.load(Ordering::Relaxed);
-            if now - before < FINISHED_MIN {
+            let now = progress(&self.finished);
+            if !enough(before, now) {
                 return;
             }
             before = now;
@@ -169,28 +185,39 @@ impl Lanes {
     }
 }
 
+/// Hashes that were finished, and naps.
+fn progress(finished: &AtomicU64) -> (u64, u64) {
+    (finished.load(Ordering::Relaxed), NAPS.load(Ordering::Relaxed))
+}
+
+/// Whether the idle threads got enough done within [`PATIENCE`]: anything at all where checks want the processor, else enough
+/// for those who sign in.
+fn enough(before: (u64, u64), now: (u64, u64)) -> bool {
+    now.0 - before.0 >= if now.1 - before.1 > NAPS_OF_FEW { 1 } else { FINISHED_MIN }
+}
+
 type Hash<T> = dyn Fn(&mut Hasher) -> Result<T, HashError> + Send + Sync;
 type ReplyOnce<T> = Arc<Mutex<Option<oneshot::Sender<Result<T, HashError>>>>>;
 
 fn job<T: Send + 'static>(hash: &Arc<Hash<T>>, reply: ReplyOnce<T>) -> Job {
-    let hash = Arc::clone(hash);
-    Box::new(move |hasher, hashed| {
-        if lock(&reply).as_ref().is_none_or(oneshot::Sender::is_closed) {
-            return;
-        }
-        let result = hash(hasher);
-        hashed.fetch_add(1, Ordering::Relaxed);
-        if let Some(reply) = lock(&reply).take() {
-            let _ = reply.send(result);
-        }
-    })
+    let (hash, waiting) = (Arc::clone(hash), Arc::clone(&reply));
+    Job {
+        wanted: Box::new(move || lock(&waiting).as_ref().is_some_and(|reply| !reply.is_closed())),
+        hash: Box::new(move |hasher, finished| {
+            let result = hash(hasher);
+            finished.fetch_add(1, Ordering::Relaxed);
+            if let Some(reply) = lock(&reply).take() {
+                let _ = reply.send(result);
+            }
+        }),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>, hashed: &AtomicU64) {
+fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>, finished: &AtomicU64) {
     step_back();
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
@@ -200,16 +227,45 @@ fn work(cost: Cost, waiting: &Mutex<Receiver<Job>>, hashed: &AtomicU64) {
     loop {
         let job = lock(waiting).recv();
         let Ok(job) = job else { return };
-        hasher = run(job, hasher, cost, hashed);
+        hasher = run(job, hasher, cost, finished);
     }
 }
 
-/// The relief thread takes its memory at its first job, for it has one only when the machine is overloaded.
-fn relieve(cost: Cost, late: &Receiver<Job>, relieved: &AtomicU64) {
-    step_back();
-    let mut hasher = None;
-    while let Ok(job) = late.recv() {
-        hasher = Some(run(job, hasher.unwrap_or_else(|| Hasher::new(cost)), cost, relieved));
+/// The relief thread. It takes its memory at its first job, for it has one only when the machine is overloaded.
+struct Relief {
+    cost: Cost,
+    /// By the idle threads.
+    finished: Arc<AtomicU64>,
+    relieved: Arc<AtomicU64>,
+    patience: Duration,
+}
+
+impl Relief {
+    fn work(&self, late: &Receiver<Job>) {
+        step_back();
+        let (mut hasher, mut left) = (None, BURST);
+        while let Ok(job) = late.recv() {
+            if !(job.wanted)() {
+                continue;
+            }
+            if left == 0 {
+                left = BURST;
+                if self.is_needless() {
+                    // Whoever still waits is in the queue of the idle threads too, and hands in again when that is stuck.
+                    late.try_iter().for_each(drop);
+                    continue;
+                }
+            }
+            left -= 1;
+            hasher = Some(run(job, hasher.unwrap_or_else(|| Hasher::new(self.cost)), self.cost, &self.relieved));
+        }
+    }
+
+    /// Rest, and see whether the idle threads get on by themselves.
+    fn is_needless(&self) -> bool {
+        let before = progress(&self.finished);
+        std::thread::sleep(self.patience);
+        enough(before, progress(&self.finished))
     }
 }
 
@@ -229,14 +285,19 @@ pub fn nap_lightly() {
 /// several requests share one change of threads. Returns at once when none is.
 pub fn nap() {
     if UNDER_WAY.load(Ordering::Relaxed) > 0 {
+        NAPS.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(NAP);
     }
 }
 
-/// A panic in one job (a bug in the library) must not take the thread with it.
-fn run(job: Job, mut hasher: Hasher, cost: Cost, hashed: &AtomicU64) -> Hasher {
+/// Does nothing if the answer is no longer waited for. A panic in one job (a bug in the library) must
+/// not take the thread with it.
+fn run(job: Job, mut hasher: Hasher, cost: Cost, finished: &AtomicU64) -> Hasher {
+    if !(job.wanted)() {
+        return hasher;
+    }
     UNDER_WAY.fetch_add(1, Ordering::Relaxed);
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut hasher, hashed)));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.hash)(&mut hasher, finished)));
     UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
     match outcome {
         Ok(()) => hasher,

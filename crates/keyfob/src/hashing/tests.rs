@@ -14,6 +14,11 @@ fn pool(patience: Duration) -> HashingPool {
     pool
 }
 
+/// A job that everybody waits for.
+fn blocking(work: impl FnOnce(&AtomicU64) + Send + 'static) -> Job {
+    Job { wanted: Box::new(|| true), hash: Box::new(move |_, finished| work(finished)) }
+}
+
 fn password() -> Arc<Password> {
     Arc::new(Password::parse("correct horse battery").expect("long enough"))
 }
@@ -24,7 +29,7 @@ async fn a_hash_that_its_thread_has_no_time_for_is_taken_over() {
     let (release, held) = channel::<()>();
     pool.lanes
         .idle
-        .send(Box::new(move |_, _| {
+        .send(blocking(move |_| {
             let _ = held.recv();
         }))
         .expect("the pool runs");
@@ -43,15 +48,51 @@ async fn a_queue_that_hardly_moves_is_taken_over() {
     const AHEAD: u64 = 30;
     let pool = pool(Duration::from_millis(200));
     for _ in 0..AHEAD {
-        let job: Job = Box::new(|_, finished| {
-            finished.fetch_add(1, Ordering::Relaxed);
+        let job = blocking(|finished| {
             std::thread::sleep(Duration::from_millis(120));
+            finished.fetch_add(1, Ordering::Relaxed);
         });
         pool.lanes.idle.send(job).expect("the pool runs");
     }
     let place = pool.place().expect("a place");
     place.hash(password(), [7; 16]).await.expect("the relief thread hashes");
     assert!(pool.lanes.finished.load(Ordering::Relaxed) < AHEAD, "it waited for all that was ahead of it");
+}
+
+#[test]
+fn checks_come_before_those_who_sign_in_unless_nothing_is_hashed_at_all() {
+    assert!(!enough((5, 0), (5 + FINISHED_MIN - 1, NAPS_OF_FEW)));
+    assert!(enough((5, 0), (5 + FINISHED_MIN, NAPS_OF_FEW)));
+    assert!(enough((5, 9), (6, 9 + NAPS_OF_FEW + 1)));
+    assert!(!enough((5, 9), (5, 9 + NAPS_OF_FEW + 1)));
+}
+
+#[test]
+fn the_relief_thread_rests_and_leaves_the_rest_to_those_who_get_on_without_it() {
+    // Long enough that this thread, however busy the machine, gets on within it.
+    const WHILE: Duration = Duration::from_secs(1);
+    let (late, jobs) = channel();
+    for _ in 0..BURST * 3 {
+        late.send(blocking(|relieved| {
+            relieved.fetch_add(1, Ordering::Relaxed);
+        }))
+        .expect("it is received");
+    }
+    drop(late);
+    let relief = Relief {
+        cost: Cost { memory_kib: 8, passes: 1, lanes: 1 },
+        finished: Arc::default(),
+        relieved: Arc::default(),
+        patience: WHILE,
+    };
+    let (finished, relieved) = (Arc::clone(&relief.finished), Arc::clone(&relief.relieved));
+    let work = std::thread::spawn(move || relief.work(&jobs));
+    while !work.is_finished() {
+        finished.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(WHILE / 20);
+    }
+    work.join().expect("no panic");
+    assert_eq!(relieved.load(Ordering::Relaxed), u64::from(BURST), "one burst, and no more");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::Outcome;
@@ -109,6 +110,8 @@ fn settle(db: &Connection) -> Result<()> {
     let settled = db
         .busy_timeout(BUSY_TIMEOUT)
         .and_then(|()| db.pragma_update(None, "trusted_schema", false))
+        // Else a statement with a parameter in its LIMIT is compiled again each time it is used.
+        .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop))
         .and_then(|()| db.pragma_update(None, "cell_size_check", true));
     settled.map_err(|cause| StoreError::Unavailable(cause.to_string()))
 }
@@ -143,7 +146,21 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
+
+    #[test]
+    fn a_statement_is_compiled_once_whatever_it_is_given() {
+        let db = Connection::open_in_memory().unwrap();
+        settle(&db).unwrap();
+        db.execute_batch("CREATE TABLE rows (number INTEGER PRIMARY KEY)").unwrap();
+        let mut statement = db.prepare_cached("SELECT number FROM rows WHERE number > ?1 LIMIT ?2").unwrap();
+        for limit in 1..9 {
+            assert!(!statement.exists((limit, limit)).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 
     #[test]
     fn an_sqlite_that_can_lose_commits_is_refused() {
